@@ -1,0 +1,497 @@
+"""The simulated broker: the only writer of an account's state."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+import numpy as np
+
+from ml4t.backtest.config import BacktestConfig, RebalanceConfig
+from ml4t.backtest.enums import ExecutionMode, OrderSide, OrderStatus, OrderType, Reason
+from ml4t.backtest.errors import DataError, OrderError, listed, nearest
+from ml4t.backtest.execution.inputs import PlanInputs, usable_price
+from ml4t.backtest.execution.plan import RebalancePlan, make_plan
+from ml4t.backtest.execution.weights import weights_vector
+from ml4t.backtest.feed.bars import Bars
+from ml4t.backtest.feed.stepping import checked_bar, next_bars, no_bars, widened
+from ml4t.backtest.feed.view import BarData
+from ml4t.backtest.kernel import accounting, matching
+from ml4t.backtest.ledger.ledger import Ledger
+from ml4t.backtest.ledger.snapshot import PortfolioSnapshot, WorkingOrder
+from ml4t.backtest.records import PLAN, PLANNED_ORDER, Floats, Records
+from ml4t.backtest.types import Fill, Order, Position
+
+
+
+class Broker:
+    """A cash account, its orders, and the market they are matched against.
+
+    Inside an `Engine` it follows a feed. Alone it is stepped by hand: `step` brings the next bar,
+    `settle` ends it.
+
+    Parameters
+    ----------
+    config : BacktestConfig, optional
+        None: the defaults.
+    initial_cash : float, optional
+        Overrides the config's.
+    bars : Bars, optional
+        The bars of a feed, when an engine drives the broker. None: bars come by `step`, and
+        assets are known from the moment they are named.
+
+    Examples
+    --------
+    >>> from datetime import datetime
+    >>> broker = Broker(initial_cash=1_000.0)
+    >>> order = broker.submit_order("AAPL", 5)
+    >>> broker.step(datetime(2024, 1, 2), {"AAPL": {"open": 100.0, "close": 104.0}})
+    >>> order.status, broker.cash, broker.get_account_value()
+    (<OrderStatus.FILLED: 'filled'>, 500.0, 1020.0)
+    """
+
+    def __init__(
+        self,
+        config: BacktestConfig | None = None,
+        initial_cash: float | None = None,
+        *,
+        bars: Bars | None = None,
+    ) -> None:
+        settings = BacktestConfig() if config is None else config
+        if initial_cash is not None:
+            fields = {name: getattr(settings, name) for name in BacktestConfig.model_fields}
+            settings = BacktestConfig(**(fields | {"initial_cash": initial_cash}))
+        if bars is not None and bars.volume is None and settings.max_participation is not None:
+            raise DataError(
+                f"config: max_participation={settings.max_participation} needs a volume column, "
+                "which the feed does not have; add it or pass max_participation=None"
+            )
+        self.config = settings
+        self._follows_feed = bars is not None
+        self._bars = no_bars() if bars is None else bars
+        self._timestamps = [] if bars is None else bars.timestamps
+        self._bar = -1
+        self.ledger = Ledger(self._bars.assets, settings.initial_cash)
+
+    # ------------------------------------------------------------------ the market
+
+    def advance(self) -> None:
+        """Go to the next bar of the feed and match the working orders against it."""
+        self._bar += 1
+        if self.ledger.n_working:
+            self._match(self._bars.open, since=-1)
+
+    def step(self, timestamp: datetime, bars: Mapping[str, Mapping[str, float]]) -> None:
+        """Bring the next bar by hand: match the working orders, then mark to its close.
+
+        Parameters
+        ----------
+        timestamp : datetime
+            Later than the one before.
+        bars : mapping of asset to a mapping with "close" and optionally the other fields
+            An asset that is not in it has no bar now: its orders rest, its mark stays.
+
+        Raises
+        ------
+        ValueError
+            For a bar without a close, a value that is no number, a time that is not later, or a
+            missing volume under `max_participation`. Nothing has changed then.
+        """
+        if self._follows_feed:
+            raise OrderError("step: this broker follows a feed; only one made alone is stepped")
+        if self._timestamps and not timestamp > self._timestamps[-1]:
+            raise DataError(f"step: {timestamp} is not later than {self._timestamps[-1]}")
+        needs_volume = self.config.max_participation is not None
+        values = {name: checked_bar(name, bar, needs_volume) for name, bar in bars.items()}
+        new = [name for name in values if name not in self.ledger.index]
+        if new:
+            self._add_assets(new)
+        self._bars = next_bars(self._bars, timestamp, values)
+        self._timestamps.append(timestamp)
+        self._bar += 1
+        if self.ledger.n_working:
+            self._match(self._bars.open, since=-1)
+
+    def settle(self) -> None:
+        """End the bar: in SAME_BAR mode match what was submitted in it, at its close."""
+        if self.config.execution_mode is ExecutionMode.SAME_BAR and self.ledger.n_working:
+            self._match(self._bars.close, since=self._bar)
+
+    def _match(self, price: Floats, since: int) -> None:
+        ledger, row = self.ledger, self._row
+        n_working = ledger.n_working
+        # Without a cap there is no volume to share, and what stands in for it is not read.
+        volume = price if self._bars.volume is None else self._bars.volume
+        matching.match_market_orders(
+            self._bar,
+            since,
+            price[row],
+            volume[row],
+            ledger.book,
+            ledger.account,
+            ledger.holdings,
+            ledger.volume_used,
+            ledger.volume_used_in,
+            self.config.participation,
+            self.config.costs.params,
+            ledger.done.room(n_working),
+            ledger.done.used,
+            ledger.fills.room(n_working),
+            ledger.fills.used,
+        )
+
+    @property
+    def _row(self) -> int:
+        """The row of the present bar in the matrices; stepped by hand there is only one."""
+        return self._bar if self._follows_feed else 0
+
+    @property
+    def data(self) -> BarData:
+        """The present bar as a strategy sees it."""
+        return BarData(self._bars, self._row)
+
+    # ------------------------------------------------------------------ the account
+
+    @property
+    def cash(self) -> float:
+        """Cash, in currency."""
+        return self.ledger.cash
+
+    def get_account_value(self) -> float:
+        """Cash plus positions at their marks (the last close seen), in currency."""
+        return accounting.account_value(self.cash, self.ledger.holdings, self._marks)
+
+    @property
+    def _marks(self) -> Floats:
+        return self._bars.mark[max(self._row, 0)]
+
+    @property
+    def positions(self) -> Mapping[str, Position]:
+        """What is held, by asset; a live view."""
+        return _Positions(self)
+
+    def get_position(self, asset: str) -> Position | None:
+        """Return what is held of an asset, None if nothing is."""
+        column = self.ledger.index.get(asset)
+        if column is None:
+            return None
+        holding = self.ledger.holdings[column]
+        quantity = float(holding["quantity"])
+        if quantity == 0.0:
+            return None
+        mark = float(self._marks[column])
+        entry_price = float(holding["entry_price"])
+        return Position(
+            asset=asset,
+            quantity=quantity,
+            entry_price=entry_price,
+            entry_time=self.time_of(int(holding["entry"])),
+            market_price=mark,
+            market_value=quantity * mark,
+            unrealized_pnl=quantity * (mark - entry_price),
+        )
+
+    # ------------------------------------------------------------------ orders
+
+    def submit_order(
+        self, asset: str, quantity: float, side: OrderSide | str | None = None
+    ) -> Order:
+        """Submit a market order.
+
+        In NEXT_BAR mode it is matched from the next bar on, in SAME_BAR mode at the close of this
+        one. It works until it is filled, cancelled or refused.
+
+        Parameters
+        ----------
+        asset : str
+        quantity : float
+            Units. Positive with a side; signed without one (negative sells).
+        side : OrderSide or {"buy", "sell"}, optional
+
+        Raises
+        ------
+        ValueError
+            For a quantity of 0, NaN or infinity, a negative one with a side, and an asset that the
+            feed does not have. Nothing has changed then.
+        """
+        signed = _signed_quantity(asset, quantity, side)
+        self._check_asset(asset)
+        if asset not in self.ledger.index:
+            self._add_assets([asset])
+        planned = np.zeros(1, PLANNED_ORDER)
+        planned["asset"] = self.ledger.index[asset]
+        planned["quantity"] = signed
+        planned["step"] = 1 if signed == math.floor(signed) else 0
+        return self._accept(planned, plan_idx=-1)[0]
+
+    def _accept(self, planned: Records, plan_idx: int) -> list[Order]:
+        ledger = self.ledger
+        first = int(ledger.account["next_order_id"][0])
+        book = ledger.book_with_room(planned.size)
+        matching.accept_orders(planned, plan_idx, self._bar, book, ledger.account)
+        return [Order(self, order_id) for order_id in range(first, first + planned.size)]
+
+    def cancel_order(self, order_id: int) -> bool:
+        """Cancel a working order at once; False if it is unknown or done."""
+        row = self._book_row(order_id)
+        if row is None:
+            return False
+        self._cancel([row], Reason.CANCELLED)
+        return True
+
+    def _book_row(self, order_id: object) -> int | None:
+        if isinstance(order_id, bool) or not isinstance(order_id, numbers.Integral):
+            return None
+        return self.ledger.book_row(int(order_id))
+
+    def _cancel(self, rows: list[int], reason: Reason) -> None:
+        ledger = self.ledger
+        for row in rows:
+            matching.finish(ledger.book[row], OrderStatus.CANCELLED.code, reason.code, self._bar)
+        matching.clear_finished(
+            ledger.book, ledger.account, ledger.done.room(len(rows)), ledger.done.used
+        )
+
+    def close_position(self, asset: str) -> Order | None:
+        """Submit what brings an asset to zero, working orders counted.
+
+        Returns None where nothing is to be sent: nothing is held, a close is working already, or
+        the asset has no price now.
+        """
+        rules = self.config.rebalance.model_copy(
+            update={"unmentioned": "hold", "cancel_before_rebalance": False}
+        )
+        inputs = self.plan_inputs({asset: 0.0}, RebalanceConfig(**dict(rules)))
+        orders = self.submit_plan(make_plan(inputs))
+        return orders[0] if orders else None
+
+    def submit_plan(self, plan: RebalancePlan) -> list[Order]:
+        """Apply a plan: its cancels first, then its orders in sequence.
+
+        Raises
+        ------
+        ValueError
+            If an order that the plan cancels does not work any more, or an asset is unknown to
+            the feed. Nothing has changed then.
+        """
+        names = plan.inputs.assets
+        stale = [order_id for order_id in plan.cancels if self._book_row(order_id) is None]
+        if stale:
+            raise OrderError(
+                f"plan: orders {listed(stale)} that it cancels do not work any more; "
+                "make a new plan from the account as it is now"
+            )
+        for name in names if names != self.ledger.assets else ():
+            self._check_asset(name)
+        new = [name for name in names if name not in self.ledger.index]
+        if new:
+            self._add_assets(new)
+        ledger = self.ledger
+        planned, rows = plan.order_records, plan.row_records.copy()
+        if names != ledger.assets:
+            columns = np.array([ledger.index[name] for name in names], np.int32)
+            planned = planned.copy()
+            planned["asset"] = columns[planned["asset"]]
+            rows["asset"] = columns[rows["asset"]]
+        plan_idx = len(ledger.plans)
+        if plan.cancels:
+            found = (self._book_row(order_id) for order_id in plan.cancels)
+            self._cancel([row for row in found if row is not None], Reason.REBALANCE)
+        rows["plan_idx"] = plan_idx
+        ledger.plan_rows.append(rows)
+        record = np.zeros(1, PLAN)
+        record[0] = (
+            plan.equity,
+            plan.turnover,
+            plan.estimated_cost,
+            plan_idx,
+            self._bar,
+            rows.size,
+            planned.size,
+            len(plan.cancels),
+        )
+        ledger.plans.append(record)
+        return self._accept(planned, plan_idx) if planned.size else []
+
+    def _check_asset(self, asset: str) -> None:
+        if not isinstance(asset, str):
+            raise OrderError(f"order: asset {asset!r} is not a string; pass the asset's name")
+        if self._follows_feed and asset not in self.ledger.index:
+            raise OrderError(
+                f"order: the feed has no asset {asset!r}{nearest(asset, self.ledger.assets)}"
+            )
+
+    def get_order(self, order_id: int) -> Order:
+        """Return an order by its id; raises `ValueError` for an unknown one."""
+        self.ledger.order(order_id)
+        return Order(self, order_id)
+
+    @property
+    def pending_orders(self) -> list[Order]:
+        """The working orders, in the order of submission."""
+        return [Order(self, order_id) for order_id in self.ledger.working["order_id"].tolist()]
+
+    @property
+    def orders(self) -> list[Order]:
+        """Every order ever submitted, by id."""
+        return [Order(self, n) for n in range(int(self.ledger.account["next_order_id"][0]))]
+
+    @property
+    def fills(self) -> list[Fill]:
+        """Every fill, in sequence."""
+        return [
+            Fill(
+                timestamp=self._timestamps[record["bar"]],
+                order_id=int(record["order_id"]),
+                plan_idx=int(record["plan_idx"]),
+                asset=self.ledger.assets[record["asset"]],
+                side=OrderSide.BUY if record["quantity"] > 0.0 else OrderSide.SELL,
+                quantity=abs(float(record["quantity"])),
+                price=float(record["price"]),
+                commission=float(record["commission"]),
+                slippage=float(record["slippage"]),
+            )
+            for record in self.ledger.fills.records()
+        ]
+
+    # ------------------------------------------------------------------ for the planner
+
+    def snapshot(self, data: Mapping[str, Mapping[str, object]] | None = None) -> PortfolioSnapshot:
+        """Return the account as a planner needs it.
+
+        Parameters
+        ----------
+        data : mapping of asset to a mapping with "close", optional
+            Today's prices; None: those of the present bar.
+        """
+        ledger = self.ledger
+        if data is None and self._bar >= 0:
+            data = self.data
+        marks = self._marks
+        return PortfolioSnapshot(
+            cash=self.cash,
+            positions={name: position.quantity for name, position in self.positions.items()},
+            prices={name: usable_price(bar.get("close")) for name, bar in (data or {}).items()},
+            marks={name: float(marks[i]) for name, i in ledger.index.items() if marks[i] > 0.0},
+            open_orders=tuple(
+                WorkingOrder(
+                    asset=ledger.assets[record["asset"]],
+                    side=OrderSide.from_code(record["side"]),
+                    quantity=float(record["quantity"]),
+                    filled_quantity=float(record["filled"]),
+                    order_type=OrderType.from_code(record["type"]),
+                    status=OrderStatus.from_code(record["status"]),
+                    order_id=int(record["order_id"]),
+                )
+                for record in ledger.working
+            ),
+            costs=self.config.costs,
+        )
+
+    def plan_inputs(
+        self,
+        weights: dict[str, float],
+        config: RebalanceConfig,
+        data: Mapping[str, Mapping[str, object]] | None = None,
+    ) -> PlanInputs:
+        """Return the arguments of a plan for this account.
+
+        The arrays are taken as they are when the prices are those of the present bar; other
+        prices, and assets that a broker stepped by hand has not met, go through `snapshot`.
+        """
+        ledger = self.ledger
+        is_present = data is None or (
+            isinstance(data, BarData) and data.bars is self._bars and data.row == self._row
+        )
+        is_known = self._follows_feed or weights.keys() <= ledger.index.keys()
+        if not is_present or not is_known or self._bar < 0:
+            if self._follows_feed:
+                weights_vector(weights, ledger.assets, ledger.index)
+            return PlanInputs.from_snapshot(weights, self.snapshot(data), config)
+        orders = ledger.working.copy()
+        return PlanInputs(
+            assets=ledger.assets,
+            cash=self.cash,
+            quantity=ledger.holdings["quantity"].copy(),
+            price=self._bars.close[self._row],
+            mark=self._marks,
+            multiplier=ledger.multiplier,
+            requested=weights_vector(weights, ledger.assets, ledger.index),
+            orders=orders,
+            order_ids=tuple(orders["order_id"].tolist()),
+            config=config,
+            costs=self.config.costs,
+        )
+
+    # ------------------------------------------------------------------ look-ups of `Order`
+
+    def order_record(self, order_id: int) -> np.void:
+        """Return the present record of an order."""
+        return self.ledger.order(order_id)
+
+    def asset_name(self, column: int) -> str:
+        """Return the name of an asset by its index."""
+        return self.ledger.assets[column]
+
+    def time_of(self, bar: int) -> datetime | None:
+        """Return the time of a bar by its number, None for bar -1."""
+        return None if bar < 0 else self._timestamps[bar]
+
+    def _add_assets(self, names: list[str]) -> None:
+        self.ledger.add_assets(names)
+        self._bars = widened(self._bars, self.ledger.assets)
+
+    def __repr__(self) -> str:
+        """One line: cash, positions, orders."""
+        return (
+            f"Broker(cash={self.cash:,.2f}, positions={len(self.positions)}, "
+            f"working_orders={self.ledger.n_working})"
+        )
+
+
+class _Positions(Mapping[str, Position]):
+    """The holdings that are not zero, by name."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    def __getitem__(self, asset: str) -> Position:
+        position = self._broker.get_position(asset)
+        if position is None:
+            raise KeyError(asset)
+        return position
+
+    def __iter__(self) -> Iterator[str]:
+        ledger = self._broker.ledger
+        for column in np.flatnonzero(ledger.holdings["quantity"]):
+            yield ledger.assets[column]
+
+    def __len__(self) -> int:
+        return int(np.count_nonzero(self._broker.ledger.holdings["quantity"]))
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+def _signed_quantity(asset: object, quantity: object, side: OrderSide | str | None) -> float:
+    """Return the quantity with the sign of its side; raises for one that cannot be ordered."""
+    where = f"order for {asset!r}: quantity={quantity!r}"
+    if isinstance(quantity, (bool, np.bool_)) or not isinstance(quantity, numbers.Real):
+        raise OrderError(f"{where} is not a number")
+    value = float(quantity)
+    if not math.isfinite(value) or abs(value) < 1e-9:
+        raise OrderError(f"{where} must be finite and not 0")
+    if side is None:
+        return value
+    try:
+        known = OrderSide(side)
+    except ValueError:
+        raise OrderError(f"{where}: side={side!r} is not 'buy' or 'sell'") from None
+    if value < 0.0:
+        raise OrderError(
+            f"{where} is negative and side={known.value!r} is given; pass a positive quantity with "
+            "a side, or a signed one without"
+        )
+    return value if known is OrderSide.BUY else -value

@@ -1,0 +1,72 @@
+"""The exceptions and warnings of the package.
+
+Every message says what was wrong, where (asset, time, column or field) and what to do about it.
+Faults of the input are also `ValueError`, so that ``except ValueError`` catches them.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BacktestError(Exception):
+    """Base of every exception that the package raises on purpose."""
+
+
+class InputError(BacktestError, ValueError):
+    """A value that the caller passed in cannot be used."""
+
+
+class DataError(InputError):
+    """Prices or signals cannot be turned into a feed."""
+
+
+class WeightsError(InputError):
+    """Target weights cannot be used."""
+
+
+class OrderError(InputError):
+    """An order cannot be accepted."""
+
+
+class StateError(BacktestError):
+    """A method was called at a time at which it has no meaning."""
+
+
+class MissingExtraError(BacktestError, ImportError):
+    """An optional dependency is not installed; the message holds the pip line."""
+
+
+class RebalanceWarning(UserWarning):
+    """A rebalance that was asked for mostly does not happen because of thresholds."""
+
+
+class DataWarning(UserWarning):
+    """The data was usable only after a silent-looking repair, such as sorting."""
+
+
+def listed(names: Iterable[object], most: int = 5) -> str:
+    """Write names for a message, the first `most` of them.
+
+    Examples
+    --------
+    >>> listed(["A", "B", "C"], most=2)
+    "'A', 'B' and 1 more"
+    """
+    items = [repr(name) for name in names]
+    if len(items) <= most:
+        return ", ".join(items)
+    return ", ".join(items[:most]) + f" and {len(items) - most} more"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a hint with the nearest known names, or an empty string.
+
+    Examples
+    --------
+    >>> nearest("APPL", ["AAPL", "MSFT"])
+    " (nearest: 'AAPL')"
+    """
+    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    return f" (nearest: {listed(close)})" if close else ""

@@ -1,0 +1,1 @@
+"""From target weights to a plan, and from a plan to orders."""

@@ -1,0 +1,158 @@
+"""The arguments of a plan as arrays: the one form in which the planner takes an account."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ml4t.backtest.config import RebalanceConfig
+from ml4t.backtest.costs import Costs
+from ml4t.backtest.enums import OrderSide, OrderStatus, OrderType
+from ml4t.backtest.errors import InputError, listed
+from ml4t.backtest.execution.weights import weights_vector
+from ml4t.backtest.kernel.quantities import ZERO_QUANTITY
+from ml4t.backtest.ledger.snapshot import PortfolioSnapshot, WorkingOrder
+from ml4t.backtest.records import ORDER, Floats, Records
+
+
+@dataclass(frozen=True, eq=False)
+class PlanInputs:
+    """An account, the weights wanted of it and the rules, by asset in alphabetical order.
+
+    `mark` is the price that values a position: today's close, else the last one. `requested` is
+    NaN where an asset is not in the targets. The arrays belong to the plan and are not changed.
+    """
+
+    assets: tuple[str, ...]
+    cash: float
+    quantity: Floats
+    price: Floats
+    mark: Floats
+    multiplier: Floats
+    requested: Floats
+    orders: Records
+    order_ids: tuple[Hashable, ...]
+    config: RebalanceConfig
+    costs: Costs
+
+    def __post_init__(self) -> None:
+        """Refuse a held asset without any price, and one that must not be unmentioned."""
+        held = self.quantity != 0.0
+        unvalued = held & ~np.isfinite(self.mark)
+        if unvalued.any():
+            raise InputError(
+                f"snapshot: {self._names(unvalued)} are held but have neither a price nor a mark; "
+                "pass their last close in marks"
+            )
+        if self.config.unmentioned == "error":
+            unmentioned = held & np.isnan(self.requested)
+            if unmentioned.any():
+                raise InputError(
+                    f"weights: {self._names(unmentioned)} are held but not in the targets, and "
+                    "unmentioned='error'; give each a weight (0.0 closes it)"
+                )
+
+    def _names(self, chosen: Any) -> str:
+        return listed(self.assets[i] for i in np.flatnonzero(chosen))
+
+    @classmethod
+    def from_snapshot(
+        cls, weights: dict[str, float], snapshot: PortfolioSnapshot, config: RebalanceConfig
+    ) -> PlanInputs:
+        """Check a snapshot and lay it out (rule 1).
+
+        Raises
+        ------
+        ValueError
+            Naming every asset at fault and what is wrong with it.
+        """
+        orders = tuple(snapshot.open_orders)
+        names = {*weights, *snapshot.positions, *(order.asset for order in orders)}
+        _check_names(names)
+        assets = tuple(sorted(names))
+        index = {name: i for i, name in enumerate(assets)}
+        cash = _finite("cash", {"": snapshot.cash})[""]
+        positions = _finite("position", snapshot.positions)
+        multipliers = _finite("multiplier", snapshot.multipliers)
+        not_positive = [name for name, value in multipliers.items() if value <= 0.0]
+        if not_positive:
+            raise InputError(f"snapshot: multiplier of {listed(not_positive)} is not > 0")
+        price = np.array([usable_price(snapshot.prices.get(name)) for name in assets])
+        last = np.array([usable_price(snapshot.marks.get(name)) for name in assets])
+        return cls(
+            assets=assets,
+            cash=cash,
+            quantity=np.array([_without_dust(positions.get(name, 0.0)) for name in assets]),
+            price=price,
+            mark=np.where(np.isnan(price), last, price),
+            multiplier=np.array([multipliers.get(name, 1.0) for name in assets]),
+            requested=weights_vector(weights, assets, index),
+            orders=_order_records(orders, index),
+            order_ids=tuple(
+                k if order.order_id is None else order.order_id for k, order in enumerate(orders)
+            ),
+            config=config,
+            costs=Costs() if snapshot.costs is None else snapshot.costs,
+        )
+
+
+def usable_price(price: object) -> float:
+    """Return a price as a float, NaN if it is none: absent, not a number, not finite or <= 0."""
+    if isinstance(price, bool) or not isinstance(price, numbers.Real):
+        return math.nan
+    value = float(price)
+    return value if math.isfinite(value) and value > 0.0 else math.nan
+
+
+def _without_dust(quantity: float) -> float:
+    return 0.0 if abs(quantity) < ZERO_QUANTITY else quantity
+
+
+def _check_names(names: Iterable[object]) -> None:
+    strange = [name for name in names if not isinstance(name, str)]
+    if strange:
+        raise InputError(f"snapshot: {listed(strange)} are not asset names; names must be strings")
+
+
+def _finite(what: str, values: Mapping[str, object]) -> dict[str, float]:
+    """Return the values as floats; raises if one is not a finite real number."""
+    wrong = [
+        f"{name}={value!r}" if name else repr(value)
+        for name, value in values.items()
+        if isinstance(value, (bool, np.bool_))
+        or not isinstance(value, numbers.Real)
+        or not math.isfinite(value)
+    ]
+    if wrong:
+        raise InputError(f"snapshot: {what} {', '.join(wrong[:5])} is not a finite number")
+    return {name: float(value) for name, value in values.items()}  # type: ignore[arg-type]
+
+
+def _order_records(orders: tuple[WorkingOrder, ...], index: Mapping[str, int]) -> Records:
+    """Lay working orders out as records of `ORDER`, checked."""
+    records = np.zeros(len(orders), ORDER)
+    for k, order in enumerate(orders):
+        where = f"open order {k} ({order.asset})"
+        numbers_of_it = {"quantity": order.quantity, "filled_quantity": order.filled_quantity}
+        amounts = _finite(where, numbers_of_it)
+        if amounts["quantity"] <= 0.0 or amounts["filled_quantity"] < 0.0:
+            raise InputError(
+                f"snapshot: {where}: quantity {order.quantity!r} must be > 0 and filled_quantity "
+                f"{order.filled_quantity!r} >= 0; the side says which way it trades"
+            )
+        record = records[k]
+        record["order_id"] = k
+        record["quantity"] = amounts["quantity"]
+        record["filled"] = min(amounts["filled_quantity"], amounts["quantity"])
+        record["asset"] = index[order.asset]
+        record["side"] = OrderSide(order.side).code
+        record["type"] = OrderType(order.order_type).code
+        record["status"] = OrderStatus(order.status).code
+        record["triggered"] = bool(order.triggered)
+        record["reduce_only"] = bool(order.reduce_only)
+    return records

@@ -1,0 +1,133 @@
+"""Bars as arrays: (n_bars, n_assets) matrices, assets sorted by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from ml4t.backtest.records import Floats, Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Bars:
+    """Open, high, low, close and volume of every asset at every time.
+
+    Attributes
+    ----------
+    assets : tuple of str
+        Sorted by name.
+    times : (n_bars,) int64
+        Nanoseconds since 1970-01-01 UTC, increasing.
+    time_zone : str or None
+        None: times were naive and stay so.
+    open, high, low, close : (n_bars, n_assets) float64, C-contiguous, read-only
+        NaN: the asset has no bar then. Where only an open, high or low was missing, the close
+        stands in for it.
+    volume : the same or None
+        None: there was no such column. A missing volume is 0.
+    mark : (n_bars, n_assets) float64
+        The last close seen that is a price (> 0); NaN before the first. The closes themselves,
+        without a copy, where every asset has a bar at every time.
+    signals : mapping of name to such a matrix
+        NaN where there is no value.
+    """
+
+    assets: tuple[str, ...]
+    times: Ints
+    time_zone: str | None
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    volume: Floats | None
+    mark: Floats
+    signals: Mapping[str, Floats]
+
+    def __post_init__(self) -> None:
+        """Lock the arrays: a strategy gets views of them."""
+        arrays = [self.times, self.open, self.high, self.low, self.close]
+        arrays += [self.mark, *self.signals.values()]
+        for array in [*arrays, *([] if self.volume is None else [self.volume])]:
+            array.flags.writeable = False
+
+    @classmethod
+    def from_fields(
+        cls,
+        assets: tuple[str, ...],
+        times: Ints,
+        time_zone: str | None,
+        fields: Mapping[str, Floats],
+        signals: Mapping[str, Floats],
+        mark_before: Floats | None = None,
+    ) -> Bars:
+        """Complete the fields: what is missing is taken from the close; no close, no bar.
+
+        `fields` is changed. `mark_before` (n_assets,) are marks from before the first bar.
+        """
+        close = fields["close"]
+        absent = ~np.isfinite(close)
+        if absent.any():
+            close[absent] = np.nan
+
+        def price(name: str) -> Floats:
+            values = fields.get(name)
+            if values is None or values is close:
+                return close
+            missing = ~np.isfinite(values) | absent
+            if missing.any():
+                values[missing] = close[missing]
+            return values
+
+        volume = fields.get("volume")
+        if volume is not None:
+            volume[~np.isfinite(volume) | absent] = 0.0
+        return cls(
+            assets=assets,
+            times=times,
+            time_zone=time_zone,
+            open=price("open"),
+            high=price("high"),
+            low=price("low"),
+            close=close,
+            volume=volume,
+            mark=_marks_of(close, mark_before),
+            signals=signals,
+        )
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """The column of each asset."""
+        return {name: i for i, name in enumerate(self.assets)}
+
+    @cached_property
+    def timestamps(self) -> list[datetime]:
+        """The times as datetimes, naive if they came so, else in their own zone."""
+        made: list[datetime] = times_series(self.times, self.time_zone).to_list()
+        return made
+
+
+def _marks_of(close: Floats, before: Floats | None) -> Floats:
+    """Carry every close that is a price (> 0) forward to the next one."""
+    good = close > 0.0  # False for NaN
+    if good.all():
+        return close
+    n_bars, n_assets = close.shape
+    last = np.where(good, np.arange(n_bars, dtype=np.int32)[:, None], -1)
+    np.maximum.accumulate(last, axis=0, out=last)
+    columns = np.arange(n_assets)
+    unseen = np.full(n_assets, np.nan) if before is None else before
+    carried = np.where(last < 0, unseen, close[np.maximum(last, 0), columns])
+    return np.ascontiguousarray(carried)
+
+
+def times_series(times: Ints, time_zone: str | None) -> pl.Series:
+    """Return UTC nanoseconds as a polars series of ``Datetime("ns")`` in a zone, or naive."""
+    naive = pl.Series("timestamp", np.asarray(times, np.int64)).cast(pl.Datetime("ns"))
+    if time_zone is None:
+        return naive
+    return naive.dt.replace_time_zone("UTC").dt.convert_time_zone(time_zone)

@@ -1,0 +1,66 @@
+"""Bars that are brought by hand, one at a time: matrices of a single row."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import numpy as np
+
+from ml4t.backtest.errors import DataError, listed
+from ml4t.backtest.feed.bars import Bars
+from ml4t.backtest.records import Floats
+
+_FIELDS = ("open", "high", "low", "close", "volume")
+
+
+def checked_bar(asset: str, bar: Mapping[str, float], needs_volume: bool) -> dict[str, float]:
+    """Return the fields of an asset's bar as floats.
+
+    Raises
+    ------
+    ValueError
+        Without a close, without a volume that is needed, and for a value that is no number.
+    """
+    if "close" not in bar:
+        raise DataError(f"step: the bar of {asset!r} has no 'close'; it has {listed(bar)}")
+    if needs_volume and "volume" not in bar:
+        raise DataError(f"step: the bar of {asset!r} has no 'volume'; max_participation needs it")
+    for field, value in bar.items():
+        if field in _FIELDS and (isinstance(value, bool) or not isinstance(value, numbers.Real)):
+            raise DataError(f"step: {field} of {asset!r} is {value!r}, not a number")
+    return {field: float(bar[field]) for field in _FIELDS if field in bar}
+
+
+def no_bars() -> Bars:
+    """Return what there is before the first step: a row without assets."""
+    empty = np.zeros((1, 0))
+    return Bars.from_fields((), np.zeros(1, np.int64), None, {"close": empty}, {})
+
+
+def widened(bars: Bars, assets: tuple[str, ...]) -> Bars:
+    """Return a row with room for more assets, which have no bar in it."""
+    columns = [assets.index(name) for name in bars.assets]
+
+    def wider(matrix: Floats) -> Floats:
+        row = np.full((1, len(assets)), np.nan)
+        row[:, columns] = matrix
+        return row
+
+    fields = {name: wider(getattr(bars, name)) for name in ("open", "high", "low", "close")}
+    if bars.volume is not None:
+        fields["volume"] = wider(bars.volume)
+    return Bars.from_fields(assets, bars.times, None, fields, {}, wider(bars.mark)[0])
+
+
+def next_bars(before: Bars, timestamp: datetime, values: dict[str, dict[str, float]]) -> Bars:
+    """Return the row of the next time; an asset without a new close keeps its mark."""
+    shape = (1, len(before.assets))
+    fields = {name: np.full(shape, np.nan) for name in _FIELDS}
+    for asset, bar in values.items():
+        for field, value in bar.items():
+            fields[field][0, before.index[asset]] = value
+    moment = timestamp if timestamp.tzinfo is not None else timestamp.replace(tzinfo=UTC)
+    times = np.array([int(moment.timestamp() * 1e9)])
+    return Bars.from_fields(before.assets, times, None, fields, {}, before.mark[0])

@@ -1,0 +1,167 @@
+"""What a strategy sees of the feed at one bar: everything up to it, nothing after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+import numpy as np
+
+from ml4t.backtest.errors import DataError, listed
+from ml4t.backtest.feed.bars import Bars
+from ml4t.backtest.records import Floats
+
+_FIELDS = ("open", "high", "low", "close", "volume")
+
+
+class Bar(Mapping[str, object]):
+    """One asset's bar: ``bar["close"]``; a value is read from the arrays when it is asked for.
+
+    Keys are open, high, low, close, volume (where the feed has one) and signals (likewise, a
+    dict of the values that the asset has now).
+    """
+
+    __slots__ = ("_bars", "_column", "_row")
+
+    def __init__(self, bars: Bars, row: int, column: int) -> None:
+        self._bars = bars
+        self._row = row
+        self._column = column
+
+    def __getitem__(self, key: str) -> object:
+        """Return a value of the bar."""
+        if key in _FIELDS:
+            matrix: Floats | None = getattr(self._bars, key)
+            if matrix is not None:
+                return matrix.item(self._row, self._column)
+        elif key == "signals" and self._bars.signals:
+            values = {
+                name: matrix.item(self._row, self._column)
+                for name, matrix in self._bars.signals.items()
+            }
+            return {name: value for name, value in values.items() if value == value}
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the keys."""
+        for name in _FIELDS:
+            if name != "volume" or self._bars.volume is not None:
+                yield name
+        if self._bars.signals:
+            yield "signals"
+
+    def __len__(self) -> int:
+        """Count the keys."""
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        """Show the values."""
+        return f"Bar({dict(self)!r})"
+
+
+class BarData(Mapping[str, Bar]):
+    """The bars of one time by asset; only assets that have a bar now are in it.
+
+    Nothing is computed before it is asked for. The vectors (`close` and the others) and
+    `history` cover all assets of the feed, in the order of `assets`, NaN where there is no bar.
+    """
+
+    __slots__ = ("bars", "row")
+
+    def __init__(self, bars: Bars, row: int) -> None:
+        self.bars = bars
+        self.row = row
+
+    def __getitem__(self, asset: str) -> Bar:
+        """Return an asset's bar of now."""
+        column = self.bars.index.get(asset)
+        if column is None or not self._has_bar(column):
+            raise KeyError(asset)
+        return Bar(self.bars, self.row, column)
+
+    def _has_bar(self, column: int) -> bool:
+        value = self.bars.close.item(self.row, column)
+        return value == value
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the assets that have a bar now."""
+        for column in np.flatnonzero(np.isfinite(self.close)):
+            yield self.bars.assets[column]
+
+    def __len__(self) -> int:
+        """Count the assets that have a bar now."""
+        return int(np.isfinite(self.close).sum())
+
+    @property
+    def timestamp(self) -> datetime:
+        """The time of the bars."""
+        return self.bars.timestamps[self.row]
+
+    @property
+    def assets(self) -> tuple[str, ...]:
+        """All assets of the feed, sorted: the labels of the vectors."""
+        return self.bars.assets
+
+    @property
+    def open(self) -> Floats:
+        """Opens of now, (n_assets,)."""
+        return self.bars.open[self.row]
+
+    @property
+    def high(self) -> Floats:
+        """Highs of now, (n_assets,)."""
+        return self.bars.high[self.row]
+
+    @property
+    def low(self) -> Floats:
+        """Lows of now, (n_assets,)."""
+        return self.bars.low[self.row]
+
+    @property
+    def close(self) -> Floats:
+        """Closes of now, (n_assets,)."""
+        return self.bars.close[self.row]
+
+    @property
+    def volume(self) -> Floats:
+        """Volumes of now, (n_assets,)."""
+        return self._matrix("volume")[self.row]
+
+    def history(self, field: str, n_bars: int) -> Floats:
+        """Return the last values of a field, the present bar included, nothing later.
+
+        Parameters
+        ----------
+        field : str
+            "open", "high", "low", "close", "volume" or the name of a signal.
+        n_bars : int
+            How many bars; fewer come back where the feed has not had so many yet. >= 1.
+
+        Returns
+        -------
+        (n, n_assets) array, read-only
+            The oldest first; NaN where an asset had no bar.
+
+        Raises
+        ------
+        ValueError
+            For a field that the feed does not have, or `n_bars` below 1.
+        """
+        if n_bars < 1:
+            raise DataError(f"history: n_bars={n_bars} must be >= 1")
+        return self._matrix(field)[max(0, self.row + 1 - n_bars) : self.row + 1]
+
+    def _matrix(self, field: str) -> Floats:
+        matrix: Floats | None = (
+            getattr(self.bars, field) if field in _FIELDS else self.bars.signals.get(field)
+        )
+        if matrix is None:
+            known = [name for name in _FIELDS if getattr(self.bars, name) is not None]
+            raise DataError(
+                f"history: the feed has no {field!r}; it has {listed([*known, *self.bars.signals])}"
+            )
+        return matrix
+
+    def __repr__(self) -> str:
+        """One line: time and number of bars."""
+        return f"BarData({self.timestamp}, {len(self)} of {len(self.assets)} assets)"

@@ -1,0 +1,1 @@
+"""Compiled rules: planning, matching, accounting. Arrays and numbers only."""

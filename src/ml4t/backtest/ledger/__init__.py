@@ -1,0 +1,1 @@
+"""What the account holds, owes and has done, as tables of records."""

@@ -1,0 +1,145 @@
+"""The ledger: what an account holds and has done, as record tables by asset index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ml4t.backtest.errors import OrderError
+from ml4t.backtest.ledger.tables import Table
+from ml4t.backtest.records import (
+    ACCOUNT,
+    FILL,
+    HOLDING,
+    ORDER,
+    PLAN,
+    PLAN_ROW,
+    Floats,
+    Ints,
+    Records,
+)
+
+
+class Ledger:
+    """State and history of one account.
+
+    The book holds the working orders in the order of their submission; an order that is done
+    moves to `done`. The broker alone writes here, through the kernel.
+
+    Parameters
+    ----------
+    assets : tuple of str
+        Sorted by name.
+    cash : float
+        Cash at the start.
+    """
+
+    def __init__(self, assets: tuple[str, ...], cash: float) -> None:
+        self.assets = assets
+        self.index = {name: i for i, name in enumerate(assets)}
+        n = len(assets)
+        self.account: Records = np.zeros(1, ACCOUNT)
+        self.account["cash"] = cash
+        self.holdings: Records = _no_holdings(n)
+        self.volume_used: Floats = np.zeros(n)
+        self.volume_used_in: Ints = np.full(n, -1, np.int64)
+        self.multiplier: Floats = np.ones(n)
+        self.book: Records = np.zeros(64, ORDER)
+        self.done = Table(ORDER)
+        self.fills = Table(FILL)
+        self.plans = Table(PLAN)
+        self.plan_rows = Table(PLAN_ROW)
+        self._n_working: Ints = self.account["n_working"]
+        self._cash: Floats = self.account["cash"]
+        self._rows_of_done: dict[int, int] = {}
+
+    @property
+    def n_working(self) -> int:
+        """How many orders are in the book."""
+        return int(self._n_working[0])
+
+    @property
+    def cash(self) -> float:
+        """Cash, in currency."""
+        return float(self._cash[0])
+
+    @property
+    def working(self) -> Records:
+        """The working orders, oldest first: a view of the book."""
+        return self.book[: self.n_working]
+
+    def book_with_room(self, n: int) -> Records:
+        """Return the book, grown if need be so that `n` more orders fit."""
+        if self.n_working + n > self.book.size:
+            grown = np.zeros(max(2 * self.book.size, self.n_working + n), ORDER)
+            grown[: self.n_working] = self.working
+            self.book = grown
+        return self.book
+
+    def add_assets(self, names: Iterable[str]) -> None:
+        """Make room for assets that are new, keeping the order of names; changes every index.
+
+        Only a broker that is stepped by hand meets new assets; a feed knows its own.
+        """
+        assets = tuple(sorted({*self.assets, *names}))
+        index = {name: i for i, name in enumerate(assets)}
+        moved = np.array([index[name] for name in self.assets], np.int64)
+        holdings = _no_holdings(len(assets))
+        used = np.zeros(len(assets))
+        used_in = np.full(len(assets), -1, np.int64)
+        if moved.size:
+            holdings[moved] = self.holdings
+            used[moved] = self.volume_used
+            used_in[moved] = self.volume_used_in
+            self.working["asset"] = moved[self.working["asset"]]
+            for table in (self.done, self.fills, self.plan_rows):
+                records = table.records().copy()
+                records["asset"] = moved[records["asset"]]
+                table.replace(records)
+        self.assets, self.index = assets, index
+        self.holdings, self.volume_used, self.volume_used_in = holdings, used, used_in
+        self.multiplier = np.ones(len(assets))
+
+    def book_row(self, order_id: int) -> int | None:
+        """Return where a working order stands in the book, None if it does not work."""
+        ids = self.working["order_id"]
+        row = int(np.searchsorted(ids, order_id))
+        return row if row < ids.size and ids[row] == order_id else None
+
+    def order(self, order_id: int) -> np.void:
+        """Return the record of an order, working or done.
+
+        Raises
+        ------
+        ValueError
+            If there is no such order.
+        """
+        row = self.book_row(order_id)
+        if row is not None:
+            found: np.void = self.book[row]
+            return found
+        seen = len(self._rows_of_done)
+        if len(self.done) > seen:
+            for k, done_id in enumerate(self.done.tail(seen)["order_id"].tolist(), seen):
+                self._rows_of_done[done_id] = k
+        if order_id not in self._rows_of_done:
+            raise OrderError(
+                f"order {order_id!r} is unknown; {int(self.account['next_order_id'][0])} orders "
+                "were submitted so far, numbered from 0"
+            )
+        return self.done.row(self._rows_of_done[order_id])
+
+    def all_orders(self) -> Records:
+        """Return every order as it stands now, by id."""
+        records = np.concatenate([self.done.records(), self.working])
+        return records[np.argsort(records["order_id"], kind="stable")]
+
+
+def _no_holdings(n: int) -> Records:
+    """Return `n` empty holdings."""
+    holdings = np.zeros(n, HOLDING)
+    holdings["entry_price"] = np.nan
+    holdings["entry"] = -1
+    return holdings
+

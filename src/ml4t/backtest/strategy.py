@@ -1,0 +1,48 @@
+"""Strategy: what decides at every bar."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from ml4t.backtest.broker import Broker
+from ml4t.backtest.feed.view import BarData
+
+
+class Strategy:
+    """Base class of a strategy; override what is needed.
+
+    `on_data` is called once a bar, after the bar's fills and at its close. What it submits is
+    matched from the next bar on, or at this close in SAME_BAR mode.
+
+    Examples
+    --------
+    >>> class BuyAndHold(Strategy):
+    ...     def on_data(self, timestamp, data, context, broker):
+    ...         if "AAPL" in data and broker.get_position("AAPL") is None:
+    ...             broker.submit_order("AAPL", 10)
+    """
+
+    def on_start(self, broker: Broker) -> None:
+        """Run before the first bar."""
+
+    def on_data(
+        self, timestamp: datetime, data: BarData, context: Mapping[str, Any], broker: Broker
+    ) -> None:
+        """Decide at the close of a bar.
+
+        Parameters
+        ----------
+        timestamp : datetime
+            Time of the bar.
+        data : BarData
+            The bars of now by asset, and the past of all of them (`data.history`).
+        context : mapping
+            Values that belong to no asset; empty.
+        broker : Broker
+            The account.
+        """
+
+    def on_end(self, broker: Broker) -> None:
+        """Run after the last bar. Orders submitted here are not matched any more."""

@@ -1,0 +1,183 @@
+"""Order, Fill, Position, Trade: light read-only objects, made when somebody looks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import numpy as np
+
+from ml4t.backtest.enums import OrderSide, OrderStatus, OrderType, Reason
+
+__all__ = ["Fill", "Order", "OrderSide", "OrderStatus", "OrderType", "Position", "Trade"]
+
+
+class OrderSource(Protocol):
+    """Where an `Order` looks itself up."""
+
+    def order_record(self, order_id: int) -> np.void:
+        """Return the present record of an order."""
+
+    def asset_name(self, column: int) -> str:
+        """Return the name of an asset."""
+
+    def time_of(self, bar: int) -> datetime | None:
+        """Return the time of a bar, None for bar -1."""
+
+
+class Order:
+    """An order of the simulated broker. It shows the state of now, not of when it was made."""
+
+    __slots__ = ("_source", "order_id")
+
+    def __init__(self, source: OrderSource, order_id: int) -> None:
+        self._source = source
+        self.order_id = order_id
+
+    @property
+    def _record(self) -> np.void:
+        return self._source.order_record(self.order_id)
+
+    @property
+    def asset(self) -> str:
+        """Name of the asset."""
+        return self._source.asset_name(int(self._record["asset"]))
+
+    @property
+    def side(self) -> OrderSide:
+        """BUY or SELL."""
+        return OrderSide.from_code(self._record["side"])
+
+    @property
+    def quantity(self) -> float:
+        """Units ordered, positive; never changes."""
+        return float(self._record["quantity"])
+
+    @property
+    def filled_quantity(self) -> float:
+        """Units that have filled."""
+        return float(self._record["filled"])
+
+    @property
+    def remaining_quantity(self) -> float:
+        """Units that have not filled."""
+        record = self._record
+        return float(record["quantity"] - record["filled"])
+
+    @property
+    def order_type(self) -> OrderType:
+        """How the order finds its price."""
+        return OrderType.from_code(self._record["type"])
+
+    @property
+    def status(self) -> OrderStatus:
+        """Where the order stands."""
+        return OrderStatus.from_code(self._record["status"])
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why the order was cancelled or rejected; None while it works and if it filled."""
+        reason = Reason.from_code(self._record["reason"])
+        return None if reason is Reason.NONE else reason
+
+    @property
+    def created_at(self) -> datetime | None:
+        """Time of the bar in which it was submitted; None before the first bar."""
+        return self._source.time_of(int(self._record["created"]))
+
+    @property
+    def filled_at(self) -> datetime | None:
+        """Time of the bar in which its last unit filled; None if it has not filled whole."""
+        record = self._record
+        if OrderStatus.from_code(record["status"]) is not OrderStatus.FILLED:
+            return None
+        return self._source.time_of(int(record["finished"]))
+
+    @property
+    def average_fill_price(self) -> float | None:
+        """Quantity-weighted price of the fills after slippage; None without a fill."""
+        record = self._record
+        if record["filled"] <= 0.0:
+            return None
+        return float(record["fill_value"] / record["filled"])
+
+    @property
+    def plan_idx(self) -> int:
+        """Number of the plan that sent it; -1: none did."""
+        return int(self._record["plan_idx"])
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both are the same order of the same broker."""
+        return (
+            isinstance(other, Order)
+            and self._source is other._source
+            and self.order_id == other.order_id
+        )
+
+    def __hash__(self) -> int:
+        """Hash of the order's identity."""
+        return hash((id(self._source), self.order_id))
+
+    def __repr__(self) -> str:
+        """One line."""
+        return (
+            f"Order({self.order_id}: {self.side} {self.quantity:g} {self.asset} "
+            f"{self.order_type}, {self.status}, filled {self.filled_quantity:g})"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One execution of (part of) an order.
+
+    `quantity` is positive, `price` is after slippage, `slippage` is money >= 0 against the price
+    before it, `commission` is money.
+    """
+
+    timestamp: datetime
+    order_id: int
+    plan_idx: int
+    asset: str
+    side: OrderSide
+    quantity: float
+    price: float
+    commission: float
+    slippage: float
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """What is held of an asset, as it was when this object was made.
+
+    `quantity` is signed. `entry_price` is the average price paid for what is held, after
+    slippage; `market_price` the last close seen; the rest is currency.
+    """
+
+    asset: str
+    quantity: float
+    entry_price: float
+    entry_time: datetime | None
+    market_price: float
+    market_value: float
+    unrealized_pnl: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """A round trip: from flat back to flat, or open still (`exit_time` is None).
+
+    `quantity` is all that was entered, signed; prices are averages after slippage; `pnl` is after
+    commission, for an open trade that of what has been closed so far.
+    """
+
+    asset: str
+    quantity: float
+    entry_time: datetime
+    exit_time: datetime | None
+    entry_price: float
+    exit_price: float | None
+    pnl: float
+    commission: float
+    slippage: float
+    n_fills: int

@@ -1,0 +1,767 @@
+"""A slow, plain reference of the rule book, to be compared with the engine.
+
+Written from ``semantics.md`` alone and importing nothing of the project: parts 2 (a cash account,
+market orders) and 3 (the rebalance plan) in plain loops over dicts. Every name is a string as in the
+rule book, every time is the index of a bar, every order id the index of its submission (from 0).
+Sums run over assets in alphabetical order, or over orders in the order of the sequence.
+"""
+
+import math
+import numbers
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+NAN = math.nan
+ZERO_QTY = 1e-9
+STOPS = ("stop", "stop_limit", "trailing_stop")
+
+REBALANCE_DEFAULTS = {
+    "min_trade_value": 100.0,
+    "min_weight_change": 0.01,
+    "allow_fractional": False,
+    "round_lots": False,
+    "lot_size": 100,
+    "rounding": "position",
+    "allow_short": False,
+    "max_single_weight": 1.0,
+    "max_net_exposure": 1.0,
+    "max_gross_exposure": None,
+    "unmentioned": "close",
+    "cancel_before_rebalance": True,
+    "account_for_pending": True,
+    "keep_protective_orders": True,
+    "ignore_if_cost_exceeds_bps": None,
+}
+ACCOUNT_DEFAULTS = {
+    "initial_cash": 100_000.0,
+    "execution_mode": "NEXT_BAR",  # or SAME_BAR
+    "commission_rate": 0.0,
+    "slippage_rate": 0.0,
+    "insufficient_cash": "scale",
+    "max_participation": None,
+    "delisting": "hold",  # None: orders of an asset that never comes back just rest
+    "multipliers": {},
+    "rebalance": {},
+}
+
+
+# ---------------------------------------------------------------- numbers and records
+
+
+def clean(quantity: float) -> float:
+    """Return the quantity, or 0.0 if it is too small to be one."""
+    return 0.0 if abs(quantity) < ZERO_QTY else quantity
+
+
+def round_down(x: float, step: float) -> float:
+    """Round toward zero to a multiple of step (0: continuous), forgiving float noise."""
+    if step == 0 or x == 0:
+        return x
+    n = abs(x) / step
+    size = math.floor(n + 1e-9 + 1e-12 * n) * step
+    return size if x > 0 else 0.0 - size
+
+
+def on_grid(x: float, step: float) -> bool:
+    """Whether x is a multiple of step, up to the noise that ``round_down`` forgives."""
+    n = abs(x) / step
+    return abs(n - round(n)) <= 1e-9 + 1e-12 * n
+
+
+def usable(price: float | None) -> bool:
+    """Whether a price is there, finite and above zero."""
+    return price is not None and math.isfinite(price) and price > 0
+
+
+def reduces(signed: float, quantity: float) -> bool:
+    """Whether a signed trade is opposite to a quantity and not larger than it."""
+    return signed * quantity < 0 and abs(signed) - abs(quantity) < ZERO_QTY
+
+
+def trade_cost(delta: float, price: float, multiplier: float, cost: tuple[float, float]) -> float:
+    """Estimate slippage and commission, in currency, of trading delta units at a price."""
+    commission, slippage = cost
+    after = price * (1 + slippage) if delta > 0 else price * (1 - slippage)
+    return abs(delta) * price * multiplier * slippage + abs(delta) * after * multiplier * commission
+
+
+@dataclass
+class Order:
+    """An order as the plan and the account see it; quantities are positive."""
+
+    asset: str
+    side: str
+    quantity: float
+    filled_quantity: float = 0.0
+    order_type: str = "market"
+    limit_price: float | None = None
+    stop_price: float | None = None
+    triggered: bool = False
+    reduce_only: bool = False
+    status: str = "pending"
+    order_id: int | None = None
+    # The account's own: the plan does not read these.
+    step: float = 0.0
+    plan_idx: int = -1
+    created: int = -1
+    finished: int | None = None
+    reason: str | None = None
+    average_fill_price: float = NAN
+
+    @property
+    def sign(self) -> int:
+        """+1 for a buy, -1 for a sell."""
+        return 1 if self.side == "buy" else -1
+
+    @property
+    def remaining(self) -> float:
+        """What is left to fill, never negative."""
+        return max(clean(self.quantity - self.filled_quantity), 0.0)
+
+    @property
+    def pending(self) -> float:
+        """The signed remaining."""
+        return self.sign * self.remaining
+
+    @property
+    def protective(self) -> bool:
+        """An untriggered stop of any kind, or anything reduce-only."""
+        return self.reduce_only or (self.order_type in STOPS and not self.triggered)
+
+    @property
+    def cancel_requested(self) -> bool:
+        """Whether a cancel is on its way and not acknowledged."""
+        return self.status == "pending_cancel"
+
+    @property
+    def working(self) -> bool:
+        """Accepted, not yet done."""
+        return self.status in ("pending", "partially_filled", "pending_cancel")
+
+
+@dataclass
+class Row:
+    """One asset of a plan; weights are NaN without equity, quantities NaN where undefined."""
+
+    asset: str
+    requested_weight: float = 0.0
+    target_weight: float = 0.0
+    current_weight: float = NAN
+    effective_weight: float = NAN
+    weight_delta: float = NAN
+    target_quantity: float = NAN
+    quantity: float = 0.0
+    reason: str = ""
+    adjustments: list[str] = field(default_factory=list)
+    # Workings of the planner.
+    held: float = 0.0
+    effective: float = 0.0
+    price: float | None = None  # today's close, if usable
+    mark: float | None = None
+    multiplier: float = 1.0
+    unrounded: float = NAN
+    is_exit: bool = False
+    orders: list[int] = field(default_factory=list)
+    counted: list[int] = field(default_factory=list)
+    cancels: set[int] = field(default_factory=set)
+
+
+@dataclass
+class PlanAnswer:
+    """What a rebalance would do now."""
+
+    rows: list[Row]
+    cancels: list[int]  # indices into the orders given, ascending
+    orders: list[tuple[str, float, float]]  # (asset, signed quantity, step), in sequence
+    equity: float
+
+
+# ---------------------------------------------------------------- the plan (part 3)
+
+
+def plan(targets, cash, positions, prices, marks=None, orders=(), multipliers=None, config=None, cost=(0.0, 0.0)):
+    """Answer what a rebalance to the target weights would do now.
+
+    Parameters
+    ----------
+    targets, positions, prices, marks, multipliers : dict of str to float
+    cash : float
+    orders : sequence of Order or dict of its fields, in the order of submission
+    config : dict of RebalanceConfig fields that differ from the defaults
+    cost : (commission rate, slippage rate)
+
+    Raises
+    ------
+    ValueError
+        What rule 1 refuses, and under ``unmentioned="error"`` a held asset outside the targets.
+    """
+    marks, multipliers = marks or {}, multipliers or {}
+    cfg = {**REBALANCE_DEFAULTS, **(config or {})}
+    orders = [Order(**o) if isinstance(o, dict) else o for o in orders]
+    _validate(targets, cash, positions, prices, marks, orders, multipliers, cfg, cost)
+
+    rows = _universe(targets, positions, prices, marks, orders, multipliers, cfg)
+    _adjust([row for row in rows if row.reason != "held"], cfg)
+    equity = cash
+    for row in rows:
+        if row.held != 0:
+            equity = equity + row.held * row.mark * row.multiplier
+
+    step = cfg["lot_size"] if cfg["round_lots"] else 0 if cfg["allow_fractional"] else 1
+    for row in rows:
+        row.is_exit = row.reason != "held" and row.target_weight == 0
+        _count_orders(row, orders, cfg)
+        _weigh(row, equity)
+        _early_reason(row, equity, cfg)
+        _size(row, equity, step, cfg)
+    if cfg["rounding"] == "min_tracking_error" and step > 0 and equity > 0:
+        _spend_leftover(rows, cash, equity, step, cost)
+    for row in rows:
+        _decide(row, orders, step, cfg, cost)
+        _protective_cancels(row, orders, cfg)
+        if equity <= 0:
+            row.target_weight = row.current_weight = row.effective_weight = row.weight_delta = NAN
+
+    trading = [row for row in rows if row.quantity != 0]
+    trading.sort(key=lambda row: (not reduces(row.quantity, row.effective), row.asset))
+    sent = []
+    for row in trading:
+        off_grid = row.is_exit and step > 0 and not on_grid(row.quantity, step)
+        sent.append((row.asset, row.quantity, 0 if off_grid else step))
+    return PlanAnswer(rows, sorted(i for row in rows for i in row.cancels), sent, equity)
+
+
+def _finite(x) -> bool:
+    return isinstance(x, numbers.Real) and not isinstance(x, bool) and math.isfinite(x)
+
+
+def _validate(targets, cash, positions, prices, marks, orders, multipliers, cfg, cost):
+    """Rule 1; duplicates cannot occur in a dict."""
+    bad = [f"name {a!r}" for a in (*targets, *positions, *(o.asset for o in orders)) if not isinstance(a, str)]
+    bad += [f"weight of {a}" for a, w in targets.items() if not _finite(w)]
+    bad += [f"position {a}" for a, q in positions.items() if not _finite(q)]
+    bad += [f"multiplier of {a}" for a, m in multipliers.items() if not (_finite(m) and m > 0)]
+    bad += [f"order of {o.asset}" for o in orders if not (_finite(o.quantity) and _finite(o.filled_quantity))]
+    bad += [] if _finite(cash) else ["cash"]
+    for a, q in positions.items():
+        if _finite(q) and clean(q) != 0 and not usable(prices.get(a)) and not usable(marks.get(a)):
+            bad.append(f"no price and no mark of {a}")
+    bad += [f"config {k}" for k in cfg if k not in REBALANCE_DEFAULTS]
+    bps = cfg["ignore_if_cost_exceeds_bps"]
+    for name, x in (("cost", cost[0]), ("cost", cost[1]), ("ignore_if_cost_exceeds_bps", 0 if bps is None else bps)):
+        bad += [] if x >= 0 else [name]
+    bad += [k for k in ("min_trade_value", "min_weight_change") if not cfg[k] >= 0]
+    bad += [k for k in ("max_single_weight", "max_net_exposure") if not cfg[k] > 0]
+    bad += [] if cfg["max_gross_exposure"] is None or cfg["max_gross_exposure"] > 0 else ["max_gross_exposure"]
+    bad += [] if cfg["lot_size"] >= 1 else ["lot_size"]
+    bad += [] if cfg["rounding"] in ("position", "trade", "min_tracking_error") else ["rounding"]
+    bad += [] if cfg["unmentioned"] in ("close", "hold", "error") else ["unmentioned"]
+    if bad:
+        raise ValueError("not a plan: " + ", ".join(bad))
+
+
+def _universe(targets, positions, prices, marks, orders, multipliers, cfg):
+    """Rule 2: one row an asset, alphabetical; those to be left alone get their reason here."""
+    held = {a: q for a, q in positions.items() if clean(q) != 0}
+    rows = []
+    for asset in sorted({*targets, *held, *(o.asset for o in orders)}):
+        row = Row(asset, held=float(held.get(asset, 0.0)), multiplier=multipliers.get(asset, 1.0))
+        row.price = prices[asset] if usable(prices.get(asset)) else None
+        row.mark = row.price if row.price is not None else marks.get(asset) if usable(marks.get(asset)) else None
+        row.orders = [i for i, o in enumerate(orders) if o.asset == asset]
+        if asset in targets:
+            row.requested_weight = row.target_weight = float(targets[asset])
+        elif cfg["unmentioned"] == "hold":
+            row.reason, row.requested_weight = "held", NAN
+        elif cfg["unmentioned"] == "error" and row.held != 0:
+            raise ValueError(f"held and not in the targets: {asset}")
+        rows.append(row)
+    return rows
+
+
+def _adjust(rows, cfg):
+    """Rule 3: shorts, cap, net exposure, gross exposure, in this order."""
+    cap = cfg["max_single_weight"]
+    for row in rows:
+        if row.target_weight < 0 and not cfg["allow_short"]:
+            row.target_weight = 0.0
+            row.adjustments.append("short_not_allowed")
+        if abs(row.target_weight) > cap:
+            row.target_weight = math.copysign(cap, row.target_weight)
+            row.adjustments.append("capped")
+    for limit, size in ((cfg["max_net_exposure"], lambda w: w), (cfg["max_gross_exposure"], abs)):
+        total = 0.0
+        for row in rows:
+            total += size(row.target_weight)
+        if limit is not None and abs(total) > limit + 1e-6:
+            factor = limit / abs(total)
+            for row in rows:
+                if row.target_weight != 0:
+                    row.target_weight *= factor
+                    if "scaled" not in row.adjustments:
+                        row.adjustments.append("scaled")
+
+
+def _count_orders(row, orders, cfg):
+    """Rule 4 without the protective orders: what counts, and what a cancelling rebalance cancels."""
+    for i in row.orders:
+        if orders[i].protective:
+            continue
+        if cfg["cancel_before_rebalance"]:
+            if orders[i].cancel_requested:
+                row.counted.append(i)
+            else:
+                row.cancels.add(i)
+        elif cfg["account_for_pending"]:
+            row.counted.append(i)
+    row.effective = _effective(row, orders)
+
+
+def _effective(row, orders):
+    total = row.held
+    for i in row.counted:
+        total += orders[i].pending
+    return clean(total)
+
+
+def _weigh(row, equity):
+    """Fill in the weights of a row, at the price or else the mark."""
+    if equity <= 0:
+        return
+
+    def weight_of(quantity):
+        if quantity == 0:
+            return 0.0
+        return NAN if row.mark is None else quantity * row.mark * row.multiplier / equity
+
+    row.current_weight = weight_of(row.held)
+    row.effective_weight = weight_of(row.effective)
+    if row.reason == "held":  # nobody asked for a weight: what is there is what is wanted
+        row.target_weight, row.target_quantity = row.effective_weight, row.effective
+    row.weight_delta = row.target_weight - row.effective_weight
+
+
+def _early_reason(row, equity, cfg):
+    """Rules 5, 6 and the part of 8 that does not look at the quantity."""
+    if row.reason:
+        return
+    change = row.weight_delta
+    if row.price is None:
+        row.reason = "no_price"
+    elif row.is_exit:
+        pass
+    elif equity <= 0:
+        row.reason = "no_equity"
+    elif abs(change) <= 1e-12:
+        row.reason = "at_target"
+    elif abs(change) < cfg["min_weight_change"] - 1e-12:
+        row.reason = "weight_change_too_small"
+    elif abs(change) * equity < cfg["min_trade_value"] - 1e-9:
+        row.reason = "trade_value_too_small"
+
+
+def _size(row, equity, step, cfg):
+    """Rule 7, the target quantity."""
+    if row.is_exit:
+        row.target_quantity = 0.0
+    elif row.reason not in ("held", "no_price", "no_equity"):
+        row.unrounded = row.target_weight * equity / (row.price * row.multiplier)
+        row.target_quantity = row.unrounded if cfg["rounding"] == "trade" else round_down(row.unrounded, step)
+
+
+def _spend_leftover(rows, cash, equity, step, cost):
+    """Rule 10: raise the target quantities of the rows that may trade, one step at a time."""
+    leftover = cash
+    for row in rows:
+        if row.reason or row.is_exit:  # takes no part; an exit that can trade goes to zero
+            final = 0.0 if row.is_exit and not row.reason else row.effective
+        else:
+            final = row.effective + round_down(clean(row.target_quantity - row.effective), step)
+        if not (row.is_exit or row.reason in ("held", "no_price")):
+            row.target_quantity = final
+        if row.mark is not None:
+            leftover -= (final - row.held) * row.mark * row.multiplier
+            leftover -= trade_cost(final - row.effective, row.mark, row.multiplier, cost)
+
+    def miss(row, quantity):
+        return (quantity * row.price * row.multiplier / equity - row.target_weight) ** 2
+
+    while True:
+        best, best_gain = None, 0.0
+        for row in rows:
+            if row.reason or row.is_exit:
+                continue
+            sign = 1 if row.target_weight > 0 else -1
+            now, new = row.target_quantity, row.target_quantity + sign * step
+            price = sign * step * row.price * row.multiplier
+            price += trade_cost(new - row.effective, row.price, row.multiplier, cost)
+            price -= trade_cost(now - row.effective, row.price, row.multiplier, cost)
+            gain = miss(row, now) - miss(row, new)
+            if gain > best_gain and price <= leftover and sign * (new - row.unrounded) < step:
+                best, best_gain, best_new, best_price = row, gain, new, price
+        if best is None:
+            return
+        best.target_quantity = best_new
+        leftover -= best_price
+
+
+def _decide(row, orders, step, cfg, cost):
+    """Rules 8 and 9: the delta, the reason, and never both sides."""
+
+    def delta_now():
+        delta = clean(row.target_quantity - row.effective)
+        return delta if row.is_exit else round_down(delta, step)
+
+    if row.reason:
+        if row.reason == "held":
+            row.cancels.clear()
+        return
+    delta = delta_now()
+    if row.is_exit and delta == 0:
+        waiting = 0.0
+        for i in row.counted:
+            waiting += orders[i].pending if orders[i].cancel_requested else 0.0
+        row.reason = "at_target" if clean(waiting) == 0 else "awaiting_cancel"
+    elif delta == 0:
+        row.reason = "rounds_to_zero_shares"
+    else:
+        limit = cfg["ignore_if_cost_exceeds_bps"]
+        bps = trade_cost(delta, row.price, row.multiplier, cost) / (abs(delta) * row.price * row.multiplier) * 1e4
+        dear = limit is not None and bps > limit and not row.is_exit
+        row.reason = "cost_too_high" if dear else "ordered"
+    while row.reason == "ordered":
+        opposite = [i for i in row.counted if orders[i].pending * delta < 0]
+        if not opposite:
+            row.quantity = delta
+            break
+        if any(orders[i].cancel_requested for i in opposite):
+            row.reason = "awaiting_cancel"
+            break
+        newest = max(opposite)
+        row.counted.remove(newest)
+        row.cancels.add(newest)
+        row.effective = _effective(row, orders)
+        delta = delta_now()
+        if delta == 0:
+            row.reason = "cancelled_only"
+    if row.reason == "awaiting_cancel":
+        row.cancels.clear()
+
+
+def _protective_cancels(row, orders, cfg):
+    """Rule 4 for the protective orders, and rule 5 for all orders of an asset without a price."""
+    if row.reason in ("held", "awaiting_cancel"):
+        return
+    if row.reason == "no_price":
+        stray = (i for i in row.orders if row.is_exit and not reduces(orders[i].pending, row.held))
+        row.cancels = {i for i in stray if not orders[i].cancel_requested}
+        return
+    flips = row.reason == "ordered" and row.target_weight * row.held < 0
+    if row.is_exit or flips or not cfg["keep_protective_orders"]:
+        row.cancels |= {i for i in row.orders if orders[i].protective and not orders[i].cancel_requested}
+
+
+# ---------------------------------------------------------------- the market (part 2)
+
+
+@dataclass
+class Fill:
+    """One execution: signed quantity, price after slippage, costs as money >= 0."""
+
+    bar: int
+    order_id: int
+    asset: str
+    quantity: float
+    price: float
+    commission: float
+    slippage: float
+
+
+def has_bar(bar: dict, asset: str) -> bool:
+    """Whether the asset has a bar now: NaN close means none."""
+    return asset in bar and math.isfinite(bar[asset]["close"])
+
+
+def open_price(candle: dict) -> float:
+    """The open of a candle; the close stands in where it is missing or NaN."""
+    price = candle.get("open")
+    return price if price is not None and math.isfinite(price) else candle["close"]
+
+
+def close_price(candle: dict) -> float:
+    """The close of a candle."""
+    return candle["close"]
+
+
+def scale(buys: list[tuple[float, float]], cost_of: Callable, cash: float, tol: float) -> list[float]:
+    """Cut granted buys, pairs of (granted, step), by one common factor until cash pays for them."""
+    f = 1.0
+    quantities = [granted for granted, _ in buys]
+    for _ in range(51):
+        total = 0.0
+        for i, quantity in enumerate(quantities):
+            total += cost_of(i, quantity)
+        if not total > cash + tol:
+            return quantities
+        if total <= 0:  # cash is below zero and nothing is bought already
+            break
+        f *= min(max(cash, 0.0) / total, 1 - 2e-9)
+        quantities = [clean(round_down(f * granted, step)) for granted, step in buys]
+    return [0.0] * len(buys)
+
+
+POLICIES = {"scale": scale}
+
+
+class Account:
+    """A cash account and the market it trades in, one bar at a time.
+
+    Call ``match(t, bar)``, then ``mark(bar)``, then submit and cancel at will, then ``settle(bar)``
+    under SAME_BAR, then ``record()``.
+    """
+
+    def __init__(self, config=None):
+        self.config = {**ACCOUNT_DEFAULTS, **(config or {})}
+        unknown = set(self.config) - set(ACCOUNT_DEFAULTS)
+        if unknown:
+            raise ValueError(f"unknown: {sorted(unknown)}")
+        self.cost = (self.config["commission_rate"], self.config["slippage_rate"])
+        self.cash = float(self.config["initial_cash"])
+        self.positions: dict[str, tuple[float, float]] = {}  # asset -> (quantity, average entry price)
+        self.marks: dict[str, float] = {}
+        self.orders: list[Order] = []
+        self.fills: list[Fill] = []
+        self.equities: list[float] = []
+        self.cashes: list[float] = []
+        self.t = -1
+        self.volume_used: dict[str, float] = {}
+
+    # -- what a strategy sees and does
+
+    def working(self) -> list[Order]:
+        """Return the working orders by submission."""
+        return [o for o in self.orders if o.working]
+
+    def held(self, asset: str) -> float:
+        """Return the quantity held of an asset."""
+        return self.positions.get(asset, (0.0, NAN))[0]
+
+    def multiplier(self, asset: str) -> float:
+        """Return the multiplier of an asset, 1 if none is set."""
+        return self.config["multipliers"].get(asset, 1.0)
+
+    def equity(self) -> float:
+        """Cash plus the positions at their marks."""
+        total = self.cash
+        for asset in sorted(self.positions):
+            total = total + self.held(asset) * self.marks[asset] * self.multiplier(asset)
+        return total
+
+    def submit(self, asset: str, quantity: float, step: float | None = None, plan_idx: int = -1) -> Order:
+        """Accept a market order of a signed quantity; its step comes from a plan or from its wholeness."""
+        if not math.isfinite(quantity) or clean(quantity) == 0:
+            raise ValueError(f"order of {asset}: {quantity}")
+        if step is None:
+            step = 1.0 if on_grid(quantity, 1.0) else 0.0
+        order = Order(asset, "buy" if quantity > 0 else "sell", abs(quantity), order_id=len(self.orders))
+        order.step, order.plan_idx, order.created = step, plan_idx, self.t
+        self.orders.append(order)
+        return order
+
+    def cancel(self, order_id: int, reason: str) -> bool:
+        """Cancel an order; False if it is already done."""
+        order = self.orders[order_id]
+        if order.working:
+            self._end(order, "cancelled", reason)
+            return True
+        return False
+
+    def plan(self, targets: dict[str, float], bar: dict) -> PlanAnswer:
+        """Plan at the close of this bar. The cancels are indices into ``working()``."""
+        closes = {asset: candle["close"] for asset, candle in bar.items() if has_bar(bar, asset)}
+        held = {asset: quantity for asset, (quantity, _) in self.positions.items()}
+        settings = (self.config["multipliers"], self.config["rebalance"], self.cost)
+        return plan(targets, self.cash, held, closes, self.marks, self.working(), *settings)
+
+    def apply(self, answer: PlanAnswer, plan_idx: int):
+        """Apply a plan: cancels first, then orders in sequence."""
+        working = self.working()
+        for i in answer.cancels:
+            self.cancel(working[i].order_id, "rebalance")
+        for asset, quantity, step in answer.orders:
+            self.submit(asset, quantity, step, plan_idx)
+
+    # -- the life of a bar
+
+    def match(self, t: int, bar: dict):
+        """Step 2: match the orders that were working before t at the open of t."""
+        self.t = t
+        self.volume_used = {}
+        self._pass(self.working(), bar, open_price)
+
+    def mark(self, bar: dict):
+        """Step 4: the last close seen that was finite and above zero."""
+        for asset, candle in bar.items():
+            if usable(candle["close"]):
+                self.marks[asset] = candle["close"]
+
+    def settle(self, bar: dict):
+        """Step 6 of SAME_BAR: match what was submitted at this bar, at its close."""
+        self._pass([o for o in self.working() if o.created == self.t], bar, close_price)
+
+    def record(self):
+        """Step 7."""
+        self.equities.append(self.equity())
+        self.cashes.append(self.cash)
+
+    # -- matching
+
+    def _pass(self, orders, bar, price_of):
+        """Go through one matching pass. Groups (b) and (c), once wanted, follow the market orders here."""
+        self._group([o for o in orders if o.order_type == "market"], bar, price_of)
+
+    def _group(self, orders, bar, price_of):
+        """Sells by submission, then buys by submission with what cash there is after the sells."""
+        tol = 1e-6 + 1e-12 * max(self.cash, 0.0)
+        orders = [o for o in orders if has_bar(bar, o.asset)]
+        for order in orders:
+            if order.side == "sell" and order.working:  # a sell before it may have ended it
+                self._sell(order, bar, price_of(bar[order.asset]))
+        buys = []
+        for order in orders:
+            if order.side == "buy":
+                granted = self._grant(order, order.remaining, bar)
+                if granted > 0:
+                    buys.append((order, granted, price_of(bar[order.asset])))
+
+        def cost_of(i, quantity):
+            order, _, price = buys[i]
+            _, notional, commission, _ = self._execution(order, quantity, price)
+            return notional + commission
+
+        pairs = [(granted, order.step) for order, granted, _ in buys]
+        quantities = POLICIES[self.config["insufficient_cash"]](pairs, cost_of, self.cash, tol)
+        for (order, granted, price), quantity in zip(buys, quantities, strict=True):
+            if quantity > 0:
+                self._fill(order, quantity, price)
+            if quantity < granted:
+                self._cut_by_cash(order)
+
+    def _sell(self, order, bar, price):
+        held = self.held(order.asset)
+        if held == 0:
+            self._end(order, "rejected", "short_not_allowed")
+            return
+        granted = self._grant(order, min(order.remaining, held), bar)
+        if granted == 0:
+            return
+        _, notional, commission, _ = self._execution(order, granted, price)
+        if commission > self.cash + notional:
+            self._cut_by_cash(order)
+            return
+        self._fill(order, granted, price)
+
+    def _grant(self, order, demand, bar) -> float:
+        """Return what the volume cap grants of a demand; what is granted is used up."""
+        if self.config["max_participation"] is None:
+            return demand
+        volume = bar[order.asset]["volume"]
+        cap = self.config["max_participation"] * (0.0 if math.isnan(volume) else volume)
+        used = self.volume_used.get(order.asset, 0.0)
+        left = max(cap - used, 0.0)
+        granted = demand if demand <= left else clean(round_down(left, order.step))
+        granted = min(granted, demand)  # rounding forgives noise, but never grants more than was asked
+        self.volume_used[order.asset] = used + granted
+        return granted
+
+    def _execution(self, order, quantity, price):
+        """Return price after slippage, notional, commission and slippage money of a fill."""
+        commission_rate, slippage_rate = self.cost
+        multiplier = self.multiplier(order.asset)
+        after = price * (1 + order.sign * slippage_rate)
+        notional = quantity * after * multiplier
+        return after, notional, notional * commission_rate, quantity * price * multiplier * slippage_rate
+
+    def _fill(self, order, quantity, price):
+        after, notional, commission, slippage = self._execution(order, quantity, price)
+        self.cash = self.cash - order.sign * notional - commission
+        held, entry = self.positions.get(order.asset, (0.0, 0.0))
+        if order.side == "buy":
+            entry = (held * entry + quantity * after) / (held + quantity)
+        held = clean(held + order.sign * quantity)
+        self.positions[order.asset] = (held, entry)
+
+        paid = quantity * after + (order.filled_quantity * order.average_fill_price if order.filled_quantity else 0.0)
+        order.filled_quantity += quantity
+        order.average_fill_price = paid / order.filled_quantity
+        order.status = "partially_filled"
+        if order.remaining == 0:
+            order.filled_quantity = order.quantity
+            self._end(order, "filled", None)
+        self.fills.append(Fill(self.t, order.order_id, order.asset, order.sign * quantity, after, commission, slippage))
+        if held == 0:
+            self._closed(order.asset)
+
+    def _closed(self, asset):
+        """Forget a position that went to zero; a sell that has begun has nothing more to sell."""
+        del self.positions[asset]
+        for order in self.working():
+            if order.asset == asset and order.side == "sell" and order.filled_quantity > 0:
+                self._end(order, "cancelled", "short_not_allowed")
+
+    def _cut_by_cash(self, order):
+        if order.working:
+            self._end(order, "cancelled" if order.filled_quantity > 0 else "rejected", "insufficient_cash")
+
+    def _end(self, order, status, reason):
+        order.status, order.reason, order.finished = status, reason, self.t
+
+
+# ---------------------------------------------------------------- the loop
+
+
+@dataclass
+class Answer:
+    """What a run leaves behind; lists of money have one entry a bar."""
+
+    orders: list[Order]
+    fills: list[Fill]
+    equity: list[float]
+    cash: list[float]
+    positions: dict[str, tuple[float, float]]
+    plans: dict[int, PlanAnswer]
+
+
+def run(bars, decisions, config=None, manual=None) -> Answer:
+    """Run an account over bars.
+
+    Parameters
+    ----------
+    bars : list of dict of asset to dict(open, high, low, close, volume); an absent asset has no bar
+    decisions : dict of bar index to target weights; the plan is made at that bar's close and applied
+    config : dict of ``ACCOUNT_DEFAULTS`` fields that differ from the defaults
+    manual : dict of bar index to a list of (asset, signed quantity) or order ids to cancel; done after the plan
+    """
+    account = Account(config)
+    manual = manual or {}
+    plans: dict[int, PlanAnswer] = {}
+    last_bar = {asset: t for t, bar in enumerate(bars) for asset in bar if has_bar(bar, asset)}
+    for t, bar in enumerate(bars):
+        account.match(t, bar)
+        if account.config["delisting"] is not None:
+            for order in account.working():
+                if last_bar.get(order.asset, -1) < t:
+                    account.cancel(order.order_id, "delisted")
+        account.mark(bar)
+        if decisions.get(t) is not None:
+            plans[t] = account.plan(decisions[t], bar)
+            account.apply(plans[t], len(plans) - 1)
+        for item in manual.get(t, ()):
+            if isinstance(item, int):
+                account.cancel(item, "user")
+            else:
+                account.submit(*item)
+        if account.config["execution_mode"] == "SAME_BAR":
+            account.settle(bar)
+        account.record()
+    return Answer(account.orders, account.fills, account.equities, account.cashes, account.positions, plans)
