@@ -22,8 +22,7 @@ from ml4t.backtest.kernel import accounting, matching
 from ml4t.backtest.ledger.ledger import Ledger
 from ml4t.backtest.ledger.snapshot import PortfolioSnapshot, WorkingOrder
 from ml4t.backtest.records import PLAN, PLANNED_ORDER, Floats, Records
-from ml4t.backtest.types import Fill, Order, Position
-
+from ml4t.backtest.types import Fill, Order, Orders, Position
 
 
 class Broker:
@@ -165,7 +164,8 @@ class Broker:
 
     @property
     def _marks(self) -> Floats:
-        return self._bars.mark[max(self._row, 0)]
+        marks: Floats = self._bars.mark[max(self._row, 0)]
+        return marks
 
     @property
     def positions(self) -> Mapping[str, Position]:
@@ -226,12 +226,12 @@ class Broker:
         planned["step"] = 1 if signed == math.floor(signed) else 0
         return self._accept(planned, plan_idx=-1)[0]
 
-    def _accept(self, planned: Records, plan_idx: int) -> list[Order]:
+    def _accept(self, planned: Records, plan_idx: int) -> Orders:
         ledger = self.ledger
         first = int(ledger.account["next_order_id"][0])
         book = ledger.book_with_room(planned.size)
         matching.accept_orders(planned, plan_idx, self._bar, book, ledger.account)
-        return [Order(self, order_id) for order_id in range(first, first + planned.size)]
+        return Orders(self, range(first, first + planned.size))
 
     def cancel_order(self, order_id: int) -> bool:
         """Cancel a working order at once; False if it is unknown or done."""
@@ -267,7 +267,7 @@ class Broker:
         orders = self.submit_plan(make_plan(inputs))
         return orders[0] if orders else None
 
-    def submit_plan(self, plan: RebalancePlan) -> list[Order]:
+    def submit_plan(self, plan: RebalancePlan) -> Orders:
         """Apply a plan: its cancels first, then its orders in sequence.
 
         Raises
@@ -276,31 +276,31 @@ class Broker:
             If an order that the plan cancels does not work any more, or an asset is unknown to
             the feed. Nothing has changed then.
         """
-        names = plan.inputs.assets
         stale = [order_id for order_id in plan.cancels if self._book_row(order_id) is None]
         if stale:
             raise OrderError(
                 f"plan: orders {listed(stale)} that it cancels do not work any more; "
                 "make a new plan from the account as it is now"
             )
-        for name in names if names != self.ledger.assets else ():
-            self._check_asset(name)
-        new = [name for name in names if name not in self.ledger.index]
-        if new:
-            self._add_assets(new)
-        ledger = self.ledger
-        planned, rows = plan.order_records, plan.row_records.copy()
-        if names != ledger.assets:
-            columns = np.array([ledger.index[name] for name in names], np.int32)
+        planned, names = plan.order_records, plan.inputs.assets
+        columns = None
+        if names is not self.ledger.assets:
+            for name in names:
+                self._check_asset(name)
+            if not self.ledger.index.keys() >= set(names):
+                self._add_assets(list(names))
+            columns = np.array([self.ledger.index[name] for name in names], np.int32)
             planned = planned.copy()
             planned["asset"] = columns[planned["asset"]]
-            rows["asset"] = columns[rows["asset"]]
+        ledger = self.ledger
         plan_idx = len(ledger.plans)
         if plan.cancels:
             found = (self._book_row(order_id) for order_id in plan.cancels)
             self._cancel([row for row in found if row is not None], Reason.REBALANCE)
+        rows = ledger.plan_rows.append(plan.row_records)
         rows["plan_idx"] = plan_idx
-        ledger.plan_rows.append(rows)
+        if columns is not None:
+            rows["asset"] = columns[rows["asset"]]
         record = np.zeros(1, PLAN)
         record[0] = (
             plan.equity,
@@ -313,7 +313,7 @@ class Broker:
             len(plan.cancels),
         )
         ledger.plans.append(record)
-        return self._accept(planned, plan_idx) if planned.size else []
+        return self._accept(planned, plan_idx)
 
     def _check_asset(self, asset: str) -> None:
         if not isinstance(asset, str):
@@ -329,14 +329,14 @@ class Broker:
         return Order(self, order_id)
 
     @property
-    def pending_orders(self) -> list[Order]:
+    def pending_orders(self) -> Orders:
         """The working orders, in the order of submission."""
-        return [Order(self, order_id) for order_id in self.ledger.working["order_id"].tolist()]
+        return Orders(self, self.ledger.working["order_id"].tolist())
 
     @property
-    def orders(self) -> list[Order]:
+    def orders(self) -> Orders:
         """Every order ever submitted, by id."""
-        return [Order(self, n) for n in range(int(self.ledger.account["next_order_id"][0]))]
+        return Orders(self, range(int(self.ledger.account["next_order_id"][0])))
 
     @property
     def fills(self) -> list[Fill]:

@@ -19,7 +19,9 @@ Limit = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 class _Settings(BaseModel):
     """Frozen, strict about names, and numbers are not made from strings or bools."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, revalidate_instances="never")
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, revalidate_instances="never"
+    )
 
 
 class RebalanceConfig(_Settings):
@@ -161,5 +163,5 @@ class BacktestConfig(_Settings):
 
 
 def _or_infinity(limit: float | None) -> float:
-    """A limit as a number: None is infinity."""
+    """Return a limit as a number, infinity for None."""
     return math.inf if limit is None else float(limit)

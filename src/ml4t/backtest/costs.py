@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar
 
 from ml4t.backtest.enums import CostKind
@@ -93,7 +94,7 @@ class Costs:
     commission: Commission = field(default_factory=NoCommission)
     slippage: Slippage = field(default_factory=NoSlippage)
 
-    @property
+    @cached_property
     def params(self) -> CostParams:
         """The same as the kernel reads it."""
         return CostParams(

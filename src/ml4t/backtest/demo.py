@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from ml4t.backtest.broker import Broker
@@ -59,7 +60,7 @@ class MonthEnd(Strategy):
     """
 
     def __init__(self, provider: WeightProvider, timestamps: list[datetime]) -> None:
-        following = zip(timestamps, timestamps[1:], strict=False)
+        following = pairwise(timestamps)
         self._decides = {
             now
             for now, then in following
@@ -103,7 +104,7 @@ def main() -> int:
         return _EXIT_MISSING
     console = Console()
     prices = load_sp500_dataset()
-    feed = DataFeed.from_wide(prices.loc[f"{_FIRST_YEAR - 2}-12-01":])
+    feed = DataFeed.from_wide(prices.loc[f"{_FIRST_YEAR - 2}-12-01" :])
     console.print(
         f"{feed.n_assets} stocks of the S&P 500, {feed.timestamps[0]:%Y-%m-%d} to "
         f"{feed.timestamps[-1]:%Y-%m-%d}, adjusted closes (the data has no opens: "

@@ -109,9 +109,9 @@ def _call(strategy: object, name: str, broker: Broker) -> None:
 
 def _shown(bars: Iterator[tuple[int, Any]], n_bars: int) -> Iterator[tuple[int, Any]]:
     """Pass bars on and show how far the run has come."""
-    try:
-        from rich.console import Console
-        from rich.progress import track
+    try:  # an extra, and slow to import
+        from rich.console import Console  # noqa: PLC0415
+        from rich.progress import track  # noqa: PLC0415
     except ImportError:
         raise MissingExtraError(
             'progress=True needs rich; run: pip install "ml4t-backtest[cli]"'

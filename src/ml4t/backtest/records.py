@@ -162,9 +162,10 @@ TRADE = np.dtype(
 
 
 class PlanParams(NamedTuple):
-    """The numbers of a `RebalanceConfig` as the kernel reads them: None is infinity, enums are codes.
+    """The numbers of a `RebalanceConfig` as the kernel reads them.
 
-    `step` is the granularity of a position: the lot size, 1 for whole units, 0 for fractions.
+    None is infinity, enums are codes. `step` is the granularity of a position: the lot size, 1
+    for whole units, 0 for fractions.
     """
 
     min_trade_value: float

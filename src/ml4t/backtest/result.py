@@ -63,7 +63,7 @@ class BacktestResult:
         return times_series(self._bars.times, self._bars.time_zone)
 
     def _time_column(self, name: str, bar_numbers: Any) -> pl.Series:
-        """Times of bars by number, null for -1."""
+        """Return the times of bars by number, null for -1."""
         numbers = np.ascontiguousarray(bar_numbers).astype(np.int64)
         chosen = pl.Series(numbers).set(pl.Series(numbers < 0), None)
         return self._times.gather(chosen).alias(name)

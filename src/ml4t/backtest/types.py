@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, overload
 
 import numpy as np
 
@@ -125,6 +126,42 @@ class Order:
             f"Order({self.order_id}: {self.side} {self.quantity:g} {self.asset} "
             f"{self.order_type}, {self.status}, filled {self.filled_quantity:g})"
         )
+
+
+class Orders(Sequence[Order]):
+    """Orders by id, made one by one when they are looked at; equal to a list of the same orders."""
+
+    __slots__ = ("_ids", "_source")
+
+    def __init__(self, source: OrderSource, ids: Sequence[int]) -> None:
+        self._source = source
+        self._ids = ids
+
+    @overload
+    def __getitem__(self, item: int) -> Order: ...
+
+    @overload
+    def __getitem__(self, item: slice) -> Orders: ...
+
+    def __getitem__(self, item: int | slice) -> Order | Orders:
+        """Return an order, or a part of the orders."""
+        if isinstance(item, slice):
+            return Orders(self._source, self._ids[item])
+        return Order(self._source, self._ids[item])
+
+    def __len__(self) -> int:
+        """Count the orders."""
+        return len(self._ids)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the other is a sequence of the same orders."""
+        return isinstance(other, (list, Orders)) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        """Like a list's."""
+        return repr(list(self))
 
 
 @dataclass(frozen=True, slots=True)

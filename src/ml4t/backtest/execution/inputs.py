@@ -41,16 +41,9 @@ class PlanInputs:
     costs: Costs
 
     def __post_init__(self) -> None:
-        """Refuse a held asset without any price, and one that must not be unmentioned."""
-        held = self.quantity != 0.0
-        unvalued = held & ~np.isfinite(self.mark)
-        if unvalued.any():
-            raise InputError(
-                f"snapshot: {self._names(unvalued)} are held but have neither a price nor a mark; "
-                "pass their last close in marks"
-            )
+        """Refuse a held asset that is not mentioned, where the config asks for that."""
         if self.config.unmentioned == "error":
-            unmentioned = held & np.isnan(self.requested)
+            unmentioned = (self.quantity != 0.0) & np.isnan(self.requested)
             if unmentioned.any():
                 raise InputError(
                     f"weights: {self._names(unmentioned)} are held but not in the targets, and "
@@ -84,12 +77,19 @@ class PlanInputs:
             raise InputError(f"snapshot: multiplier of {listed(not_positive)} is not > 0")
         price = np.array([usable_price(snapshot.prices.get(name)) for name in assets])
         last = np.array([usable_price(snapshot.marks.get(name)) for name in assets])
+        mark = np.where(np.isnan(price), last, price)
+        unvalued = [name for name in assets if positions.get(name) and np.isnan(mark[index[name]])]
+        if unvalued:
+            raise InputError(
+                f"snapshot: {listed(unvalued)} are held but have neither a price nor a mark; "
+                "pass their last close in marks"
+            )
         return cls(
             assets=assets,
             cash=cash,
             quantity=np.array([_without_dust(positions.get(name, 0.0)) for name in assets]),
             price=price,
-            mark=np.where(np.isnan(price), last, price),
+            mark=mark,
             multiplier=np.array([multipliers.get(name, 1.0) for name in assets]),
             requested=weights_vector(weights, assets, index),
             orders=_order_records(orders, index),

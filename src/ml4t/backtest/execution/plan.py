@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -19,7 +20,7 @@ from ml4t.backtest.execution.inputs import PlanInputs
 from ml4t.backtest.execution.weights import as_weights
 from ml4t.backtest.kernel import planning
 from ml4t.backtest.ledger.snapshot import PortfolioSnapshot
-from ml4t.backtest.records import PLAN_ROW, PLAN_TOTALS, PLANNED_ORDER, Records
+from ml4t.backtest.records import PLAN_ROW, PLAN_TOTALS, PLANNED_ORDER, Ints, Records
 
 # Skipped increases above this fraction of equity are warned of.
 _SKIPPED_LIMIT = 0.05
@@ -65,7 +66,7 @@ class PlanRow:
     adjustments: tuple[Adjustment, ...]
 
     def as_preview(self) -> dict[str, object]:
-        """The row as `TargetWeightExecutor.preview` shows it."""
+        """Return the row as `TargetWeightExecutor.preview` shows it."""
         return {
             "asset": self.asset,
             "current_weight": self.current_weight,
@@ -103,7 +104,7 @@ class RebalancePlan:
     """
 
     def __init__(
-        self, inputs: PlanInputs, rows: Records, planned: Records, cancels: Records, totals: Records
+        self, inputs: PlanInputs, rows: Records, planned: Records, cancels: Ints, totals: Records
     ) -> None:
         self.inputs = inputs
         self.row_records = rows
@@ -152,9 +153,11 @@ class RebalancePlan:
             for record in self.order_records
         )
 
-    @cached_property
+    @property
     def cancels(self) -> tuple[Hashable, ...]:
         """Ids of the working orders to cancel before anything is sent."""
+        if not self._cancelled.size:
+            return ()
         return tuple(self.inputs.order_ids[k] for k in self._cancelled)
 
     @property
@@ -248,7 +251,7 @@ class RebalancePlan:
         return frame.with_columns(delta)
 
     def warn_if_skipped(self, stacklevel: int = 3) -> None:
-        """Emit a `RebalanceWarning` if thresholds keep much of the plan from happening (rule 12)."""
+        """Emit a `RebalanceWarning` if thresholds keep much of the plan from happening."""
         skipped = float(self._totals["skipped"])
         if skipped <= _SKIPPED_LIMIT:
             return
@@ -292,7 +295,7 @@ def rows_frame(rows: Records, assets: tuple[str, ...]) -> pl.DataFrame:
     )
 
 
-def names_of(codes: Records, names: tuple[str, ...]) -> pl.Series:
+def names_of(codes: Any, names: tuple[str, ...]) -> pl.Series:
     """Return a string column for a column of indices into `names`."""
     table = pl.Series(names, dtype=pl.String)
     return table.gather(pl.Series(np.ascontiguousarray(codes).astype(np.int64)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from math import isnan, nan
 from typing import Any, Protocol, runtime_checkable
 
 from ml4t.backtest.broker import Broker
@@ -47,7 +48,7 @@ class BrokerLike(Protocol):
         """Equity, in currency."""
 
     def get_position(self, asset: str) -> Any:
-        """What is held of an asset, None if nothing is."""
+        """Return what is held of an asset, None if nothing is."""
 
     def submit_order(self, asset: str, quantity: float, side: OrderSide) -> Any:
         """Send a market order of a positive quantity."""
@@ -121,7 +122,7 @@ class TargetWeightExecutor:
 
     def execute(
         self, target_weights: object, data: Prices, broker: Broker | BrokerLike
-    ) -> list[Any]:
+    ) -> Sequence[Any]:
         """Make the plan and apply it; returns the orders that were submitted.
 
         Parameters and errors are those of `plan`; when it raises, nothing was cancelled and
@@ -180,12 +181,12 @@ def snapshot_of(broker: BrokerLike, data: Prices) -> PortfolioSnapshot:
     marks: dict[str, float] = {}
     for name, position in broker.positions.items():
         positions[name] = position.quantity
-        price = prices.get(name, float("nan"))
-        if price != price:
-            price = usable_price(getattr(position, "market_price", None))
-        if price != price:
-            price = usable_price(position.entry_price)
-        marks[name] = price
+        candidates = (
+            prices.get(name),
+            usable_price(getattr(position, "market_price", None)),
+            usable_price(position.entry_price),
+        )
+        marks[name] = next((p for p in candidates if p is not None and not isnan(p)), nan)
     invested = 0.0
     for name in sorted(positions):
         if positions[name] != 0.0:

@@ -65,7 +65,8 @@ def as_weights(weights: object) -> dict[str, float]:
             raise WeightsError(
                 f"weights: {listed(strange)} are not asset names; names must be strings"
             )
-    if not set(map(type, found.values())) <= _PLAIN:
+    types = set(map(type, found.values()))
+    if not types <= _PLAIN:
         wrong = [
             name
             for name, weight in found.items()
@@ -80,6 +81,8 @@ def as_weights(weights: object) -> dict[str, float]:
         raise WeightsError(
             f"weights: {shown} are not finite; leave the asset out or pass 0.0 to close it"
         )
+    if types <= {float}:
+        return dict(found)
     return {name: float(weight) for name, weight in found.items()}
 
 

@@ -49,7 +49,8 @@ def to_polars(frame: object, what: str) -> pl.DataFrame:
     strange = [column for column in known.columns if not isinstance(column, str)]
     if strange:
         raise DataError(f"{what}: column names {listed(strange)} are not strings; rename them")
-    return known.to_polars()
+    converted: pl.DataFrame = known.to_polars()
+    return converted
 
 
 def find_column(
@@ -154,9 +155,7 @@ def read_long(
     taken[cells] = True
     if int(taken.sum()) < cells.size:
         _raise_duplicates(table.select(time_name, asset_name), what)
-    wanted = {
-        name.lower(): name for name in table.columns if name not in (time_name, asset_name)
-    }
+    wanted = {name.lower(): name for name in table.columns if name not in (time_name, asset_name)}
     if only is not None:
         wanted = {key: name for key, name in wanted.items() if key in only}
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from math import isnan
 
 import numpy as np
 
@@ -39,7 +40,7 @@ class Bar(Mapping[str, object]):
                 name: matrix.item(self._row, self._column)
                 for name, matrix in self._bars.signals.items()
             }
-            return {name: value for name, value in values.items() if value == value}
+            return {name: value for name, value in values.items() if not isnan(value)}
         raise KeyError(key)
 
     def __iter__(self) -> Iterator[str]:
@@ -80,8 +81,7 @@ class BarData(Mapping[str, Bar]):
         return Bar(self.bars, self.row, column)
 
     def _has_bar(self, column: int) -> bool:
-        value = self.bars.close.item(self.row, column)
-        return value == value
+        return not isnan(self.bars.close.item(self.row, column))
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the assets that have a bar now."""
@@ -105,27 +105,27 @@ class BarData(Mapping[str, Bar]):
     @property
     def open(self) -> Floats:
         """Opens of now, (n_assets,)."""
-        return self.bars.open[self.row]
+        return self._vector("open")
 
     @property
     def high(self) -> Floats:
         """Highs of now, (n_assets,)."""
-        return self.bars.high[self.row]
+        return self._vector("high")
 
     @property
     def low(self) -> Floats:
         """Lows of now, (n_assets,)."""
-        return self.bars.low[self.row]
+        return self._vector("low")
 
     @property
     def close(self) -> Floats:
         """Closes of now, (n_assets,)."""
-        return self.bars.close[self.row]
+        return self._vector("close")
 
     @property
     def volume(self) -> Floats:
         """Volumes of now, (n_assets,)."""
-        return self._matrix("volume")[self.row]
+        return self._vector("volume")
 
     def history(self, field: str, n_bars: int) -> Floats:
         """Return the last values of a field, the present bar included, nothing later.
@@ -149,7 +149,12 @@ class BarData(Mapping[str, Bar]):
         """
         if n_bars < 1:
             raise DataError(f"history: n_bars={n_bars} must be >= 1")
-        return self._matrix(field)[max(0, self.row + 1 - n_bars) : self.row + 1]
+        values: Floats = self._matrix(field)[max(0, self.row + 1 - n_bars) : self.row + 1]
+        return values
+
+    def _vector(self, field: str) -> Floats:
+        values: Floats = self._matrix(field)[self.row]
+        return values
 
     def _matrix(self, field: str) -> Floats:
         matrix: Floats | None = (

@@ -8,7 +8,7 @@ import numpy as np
 
 from ml4t.backtest.kernel.jit import kernel
 from ml4t.backtest.kernel.quantities import without_dust
-from ml4t.backtest.records import Floats, Ints, Records
+from ml4t.backtest.records import Floats, Records
 
 
 @kernel

@@ -11,7 +11,7 @@ PERCENT = CostKind.PERCENT.code
 
 @kernel
 def price_after_slippage(quantity: float, price: float, costs: CostParams) -> float:
-    """The price at which a market order fills: worse than `price` for a buy and for a sell.
+    """Return the price at which a market order fills: worse than `price` either way.
 
     `quantity` is signed; only its sign matters to the models there are.
     """
@@ -24,7 +24,7 @@ def price_after_slippage(quantity: float, price: float, costs: CostParams) -> fl
 
 @kernel
 def commission_of(notional: float, costs: CostParams) -> float:
-    """The commission of one fill, in currency; `notional` is at the price after slippage."""
+    """Return the commission of a fill, in currency; `notional` is at the price after slippage."""
     if costs.commission_kind == PERCENT:
         return notional * costs.commission_rate
     return 0.0

@@ -12,10 +12,12 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
-from numba.core import config as numba_config
+
+# Numba makes the names of its settings at run time.
+numba_config: Any = numba.config
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -42,7 +44,7 @@ def _is_writable(folder: Path) -> bool:
 
 
 def _cache_folder() -> Path | None:
-    """The first writable place for compiled code, or None: then nothing is cached.
+    """Return the first writable place for compiled code, or None: then nothing is cached.
 
     `NUMBA_CACHE_DIR` is respected; else the user's cache folder is taken.
     """
@@ -75,7 +77,7 @@ def kernel(function: Function) -> Function:
     before = numba_config.CACHE_DIR
     numba_config.CACHE_DIR = str(_FOLDER) if _FOLDER is not None else before
     try:
-        compiled: Function = numba.njit(cache=_FOLDER is not None)(function)
+        compiled: Any = numba.njit(cache=_FOLDER is not None)(function)
     finally:
         numba_config.CACHE_DIR = before
-    return compiled
+    return cast(Function, compiled)

@@ -82,7 +82,7 @@ def grant(
 
 @kernel
 def cost_of_buy(quantity: float, price: float, costs: CostParams) -> float:
-    """What a purchase takes out of cash, slippage and commission included."""
+    """Return what a purchase takes out of cash, slippage and commission included."""
     notional = quantity * price_after_slippage(quantity, price, costs)
     return notional + commission_of(notional, costs)
 
@@ -148,7 +148,7 @@ def fill(
 def affordable_factor(
     book: Records, granted: Floats, price: Floats, cash: float, tolerance: float, costs: CostParams
 ) -> float:
-    """The common factor by which purchases are scaled so that cash pays for them.
+    """Find the common factor by which purchases are scaled so that cash pays for them.
 
     `granted` is by order (0: no purchase). 1 means the granted quantities themselves.
     """
@@ -168,7 +168,7 @@ def affordable_factor(
 
 @kernel
 def scaled(granted: float, factor: float, step: int) -> float:
-    """A granted quantity under the common factor: itself at 1, else rounded down to its step."""
+    """Return a granted quantity under the common factor, rounded down unless that is 1."""
     if factor == 1.0:
         return granted
     return rounded_down(factor * granted, step)
@@ -226,9 +226,7 @@ def match_market_orders(
             refuse(order, SHORT_NOT_ALLOWED, bar)
             continue
         demand = min(order["quantity"] - order["filled"], held)
-        quantity = grant(
-            demand, order["step"], i, bar, volume[i], max_participation, used, used_in
-        )
+        quantity = grant(demand, order["step"], i, bar, volume[i], max_participation, used, used_in)
         if quantity < ZERO_QUANTITY:
             continue
         fill(order, -quantity, price[i], bar, account, holdings, fills, n_fills, costs)
@@ -238,9 +236,9 @@ def match_market_orders(
         # refused when its turn comes.
         for k in range(n):
             order = book[k]
-            if order["side"] == SELL and order["status"] == PARTIALLY_FILLED:
-                if holdings[order["asset"]]["quantity"] == 0.0:
-                    finish(order, CANCELLED, SHORT_NOT_ALLOWED, bar)
+            begun = order["side"] == SELL and order["status"] == PARTIALLY_FILLED
+            if begun and holdings[order["asset"]]["quantity"] == 0.0:
+                finish(order, CANCELLED, SHORT_NOT_ALLOWED, bar)
     if n_buys > 0:
         for k in range(n):
             order = book[k]

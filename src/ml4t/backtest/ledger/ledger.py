@@ -142,4 +142,3 @@ def _no_holdings(n: int) -> Records:
     holdings["entry_price"] = np.nan
     holdings["entry"] = -1
     return holdings
-

@@ -45,12 +45,15 @@ class Table:
             self.used[0] = 0
         return self._block
 
-    def append(self, records: Records) -> None:
-        """Add rows."""
+    def append(self, records: Records) -> Records:
+        """Add rows; returns them as they stand in the table."""
         block = self.room(records.size)
         used = int(self.used[0])
-        block[used : used + records.size] = records
+        added = block[used : used + records.size]
+        # As bytes: numpy copies records field by field, some twenty times as slowly.
+        added.view(np.uint8)[:] = np.ascontiguousarray(records).view(np.uint8)
         self.used[0] = used + records.size
+        return added
 
     def records(self) -> Records:
         """Return all rows as one array, a copy unless they are in one block."""
