@@ -303,18 +303,28 @@ def _adjust(rows, cfg):
 
 
 def _count_orders(row, orders, cfg):
-    """Rule 4 without the protective orders: what counts, and what a cancelling rebalance cancels."""
+    """Rule 4 without the protective orders: what counts, and what a cancelling rebalance cancels.
+
+    Orders that rules 2 and 5 leave alone stay, whatever the mode, and count as those that stay.
+    """
+    left_alone = row.reason == "held" or row.price is None
     for i in row.orders:
         if orders[i].protective:
             continue
-        if cfg["cancel_before_rebalance"]:
+        if cfg["cancel_before_rebalance"] and not left_alone:
             if orders[i].cancel_requested:
                 row.counted.append(i)
             else:
                 row.cancels.add(i)
-        elif cfg["account_for_pending"]:
+        elif cfg["account_for_pending"] and not (left_alone and _stray(row, orders[i])):
             row.counted.append(i)
     row.effective = _effective(row, orders)
+
+
+def _stray(row, order):
+    """Rule 5: whether an order is cancelled although its asset has no price."""
+    unwanted = row.is_exit and not reduces(order.pending, row.held)
+    return unwanted and not order.cancel_requested
 
 
 def _effective(row, orders):
@@ -453,8 +463,7 @@ def _protective_cancels(row, orders, cfg):
     if row.reason in ("held", "awaiting_cancel"):
         return
     if row.reason == "no_price":
-        stray = (i for i in row.orders if row.is_exit and not reduces(orders[i].pending, row.held))
-        row.cancels = {i for i in stray if not orders[i].cancel_requested}
+        row.cancels = {i for i in row.orders if _stray(row, orders[i])}
         return
     flips = row.reason == "ordered" and row.target_weight * row.held < 0
     if row.is_exit or flips or not cfg["keep_protective_orders"]:
@@ -569,10 +578,10 @@ class Account:
         return order
 
     def cancel(self, order_id: int, reason: str) -> bool:
-        """Cancel an order; False if it is already done."""
-        order = self.orders[order_id]
-        if order.working:
-            self._end(order, "cancelled", reason)
+        """Cancel an order; False if it is unknown or done."""
+        known = 0 <= order_id < len(self.orders)
+        if known and self.orders[order_id].working:
+            self._end(self.orders[order_id], "cancelled", reason)
             return True
         return False
 
@@ -758,7 +767,7 @@ def run(bars, decisions, config=None, manual=None) -> Answer:
             account.apply(plans[t], len(plans) - 1)
         for item in manual.get(t, ()):
             if isinstance(item, int):
-                account.cancel(item, "user")
+                account.cancel(item, "cancelled")
             else:
                 account.submit(*item)
         if account.config["execution_mode"] == "SAME_BAR":

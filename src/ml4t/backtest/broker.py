@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 
 import numpy as np
 
 from ml4t.backtest.config import BacktestConfig, RebalanceConfig
-from ml4t.backtest.enums import ExecutionMode, OrderSide, OrderStatus, OrderType, Reason
+from ml4t.backtest.enums import ExecutionMode, OrderSide, OrderStatus, Reason
 from ml4t.backtest.errors import DataError, OrderError, listed, nearest
 from ml4t.backtest.execution.inputs import PlanInputs, usable_price
 from ml4t.backtest.execution.plan import RebalancePlan, make_plan
@@ -20,7 +20,8 @@ from ml4t.backtest.feed.stepping import checked_bar, next_bars, no_bars, widened
 from ml4t.backtest.feed.view import BarData
 from ml4t.backtest.kernel import accounting, matching
 from ml4t.backtest.ledger.ledger import Ledger
-from ml4t.backtest.ledger.snapshot import PortfolioSnapshot, WorkingOrder
+from ml4t.backtest.ledger.snapshot import PortfolioSnapshot
+from ml4t.backtest.ledger.views import Positions, list_fills, snapshot_ledger
 from ml4t.backtest.records import PLAN, PLANNED_ORDER, Floats, Records
 from ml4t.backtest.types import Fill, Order, Orders, Position
 
@@ -70,9 +71,9 @@ class Broker:
         self.config = settings
         self._follows_feed = bars is not None
         self._bars = no_bars() if bars is None else bars
-        self._timestamps = [] if bars is None else bars.timestamps
         self._bar = -1
-        self.ledger = Ledger(self._bars.assets, settings.initial_cash)
+        timestamps = [] if bars is None else bars.timestamps
+        self.ledger = Ledger(self._bars.assets, settings.initial_cash, timestamps)
 
     # ------------------------------------------------------------------ the market
 
@@ -100,15 +101,15 @@ class Broker:
         """
         if self._follows_feed:
             raise OrderError("step: this broker follows a feed; only one made alone is stepped")
-        if self._timestamps and not timestamp > self._timestamps[-1]:
-            raise DataError(f"step: {timestamp} is not later than {self._timestamps[-1]}")
+        if self.ledger.timestamps and not timestamp > self.ledger.timestamps[-1]:
+            raise DataError(f"step: {timestamp} is not later than {self.ledger.timestamps[-1]}")
         needs_volume = self.config.max_participation is not None
         values = {name: checked_bar(name, bar, needs_volume) for name, bar in bars.items()}
         new = [name for name in values if name not in self.ledger.index]
         if new:
             self._add_assets(new)
         self._bars = next_bars(self._bars, timestamp, values)
-        self._timestamps.append(timestamp)
+        self.ledger.timestamps.append(timestamp)
         self._bar += 1
         if self.ledger.n_working:
             self._match(self._bars.open, since=-1)
@@ -168,30 +169,13 @@ class Broker:
         return marks
 
     @property
-    def positions(self) -> Mapping[str, Position]:
+    def positions(self) -> Positions:
         """What is held, by asset; a live view."""
-        return _Positions(self)
+        return Positions(self.ledger, lambda: self._marks)
 
     def get_position(self, asset: str) -> Position | None:
         """Return what is held of an asset, None if nothing is."""
-        column = self.ledger.index.get(asset)
-        if column is None:
-            return None
-        holding = self.ledger.holdings[column]
-        quantity = float(holding["quantity"])
-        if quantity == 0.0:
-            return None
-        mark = float(self._marks[column])
-        entry_price = float(holding["entry_price"])
-        return Position(
-            asset=asset,
-            quantity=quantity,
-            entry_price=entry_price,
-            entry_time=self.time_of(int(holding["entry"])),
-            market_price=mark,
-            market_value=quantity * mark,
-            unrealized_pnl=quantity * (mark - entry_price),
-        )
+        return self.positions.get(asset)
 
     # ------------------------------------------------------------------ orders
 
@@ -231,7 +215,7 @@ class Broker:
         first = int(ledger.account["next_order_id"][0])
         book = ledger.book_with_room(planned.size)
         matching.accept_orders(planned, plan_idx, self._bar, book, ledger.account)
-        return Orders(self, range(first, first + planned.size))
+        return Orders(self.ledger, range(first, first + planned.size))
 
     def cancel_order(self, order_id: int) -> bool:
         """Cancel a working order at once; False if it is unknown or done."""
@@ -325,36 +309,23 @@ class Broker:
 
     def get_order(self, order_id: int) -> Order:
         """Return an order by its id; raises `ValueError` for an unknown one."""
-        self.ledger.order(order_id)
-        return Order(self, order_id)
+        self.ledger.order_record(order_id)
+        return Order(self.ledger, order_id)
 
     @property
     def pending_orders(self) -> Orders:
         """The working orders, in the order of submission."""
-        return Orders(self, self.ledger.working["order_id"].tolist())
+        return Orders(self.ledger, self.ledger.working["order_id"].tolist())
 
     @property
     def orders(self) -> Orders:
         """Every order ever submitted, by id."""
-        return Orders(self, range(int(self.ledger.account["next_order_id"][0])))
+        return Orders(self.ledger, range(int(self.ledger.account["next_order_id"][0])))
 
     @property
     def fills(self) -> list[Fill]:
         """Every fill, in sequence."""
-        return [
-            Fill(
-                timestamp=self._timestamps[record["bar"]],
-                order_id=int(record["order_id"]),
-                plan_idx=int(record["plan_idx"]),
-                asset=self.ledger.assets[record["asset"]],
-                side=OrderSide.BUY if record["quantity"] > 0.0 else OrderSide.SELL,
-                quantity=abs(float(record["quantity"])),
-                price=float(record["price"]),
-                commission=float(record["commission"]),
-                slippage=float(record["slippage"]),
-            )
-            for record in self.ledger.fills.records()
-        ]
+        return list_fills(self.ledger)
 
     # ------------------------------------------------------------------ for the planner
 
@@ -366,29 +337,10 @@ class Broker:
         data : mapping of asset to a mapping with "close", optional
             Today's prices; None: those of the present bar.
         """
-        ledger = self.ledger
-        if data is None and self._bar >= 0:
-            data = self.data
-        marks = self._marks
-        return PortfolioSnapshot(
-            cash=self.cash,
-            positions={name: position.quantity for name, position in self.positions.items()},
-            prices={name: usable_price(bar.get("close")) for name, bar in (data or {}).items()},
-            marks={name: float(marks[i]) for name, i in ledger.index.items() if marks[i] > 0.0},
-            open_orders=tuple(
-                WorkingOrder(
-                    asset=ledger.assets[record["asset"]],
-                    side=OrderSide.from_code(record["side"]),
-                    quantity=float(record["quantity"]),
-                    filled_quantity=float(record["filled"]),
-                    order_type=OrderType.from_code(record["type"]),
-                    status=OrderStatus.from_code(record["status"]),
-                    order_id=int(record["order_id"]),
-                )
-                for record in ledger.working
-            ),
-            costs=self.config.costs,
-        )
+        if data is None:
+            data = self.data if self._bar >= 0 else {}
+        prices = {name: usable_price(bar.get("close")) for name, bar in data.items()}
+        return snapshot_ledger(self.ledger, self._marks, prices, self.config.costs)
 
     def plan_inputs(
         self,
@@ -425,20 +377,6 @@ class Broker:
             costs=self.config.costs,
         )
 
-    # ------------------------------------------------------------------ look-ups of `Order`
-
-    def order_record(self, order_id: int) -> np.void:
-        """Return the present record of an order."""
-        return self.ledger.order(order_id)
-
-    def asset_name(self, column: int) -> str:
-        """Return the name of an asset by its index."""
-        return self.ledger.assets[column]
-
-    def time_of(self, bar: int) -> datetime | None:
-        """Return the time of a bar by its number, None for bar -1."""
-        return None if bar < 0 else self._timestamps[bar]
-
     def _add_assets(self, names: list[str]) -> None:
         self.ledger.add_assets(names)
         self._bars = widened(self._bars, self.ledger.assets)
@@ -449,30 +387,6 @@ class Broker:
             f"Broker(cash={self.cash:,.2f}, positions={len(self.positions)}, "
             f"working_orders={self.ledger.n_working})"
         )
-
-
-class _Positions(Mapping[str, Position]):
-    """The holdings that are not zero, by name."""
-
-    def __init__(self, broker: Broker) -> None:
-        self._broker = broker
-
-    def __getitem__(self, asset: str) -> Position:
-        position = self._broker.get_position(asset)
-        if position is None:
-            raise KeyError(asset)
-        return position
-
-    def __iter__(self) -> Iterator[str]:
-        ledger = self._broker.ledger
-        for column in np.flatnonzero(ledger.holdings["quantity"]):
-            yield ledger.assets[column]
-
-    def __len__(self) -> int:
-        return int(np.count_nonzero(self._broker.ledger.holdings["quantity"]))
-
-    def __repr__(self) -> str:
-        return repr(dict(self))
 
 
 def _signed_quantity(asset: object, quantity: object, side: OrderSide | str | None) -> float:

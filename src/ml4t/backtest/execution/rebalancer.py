@@ -6,12 +6,15 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from math import isnan, nan
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+
 from ml4t.backtest.broker import Broker
 from ml4t.backtest.config import RebalanceConfig
 from ml4t.backtest.enums import OrderSide, OrderStatus, OrderType
 from ml4t.backtest.execution.inputs import PlanInputs, usable_price
 from ml4t.backtest.execution.plan import RebalancePlan, make_plan
 from ml4t.backtest.execution.weights import as_weights
+from ml4t.backtest.kernel import planning
 from ml4t.backtest.ledger.snapshot import PortfolioSnapshot, WorkingOrder
 
 __all__ = ["BrokerLike", "RebalanceConfig", "TargetWeightExecutor", "WeightProvider"]
@@ -187,10 +190,10 @@ def snapshot_of(broker: BrokerLike, data: Prices) -> PortfolioSnapshot:
             usable_price(position.entry_price),
         )
         marks[name] = next((p for p in candidates if p is not None and not isnan(p)), nan)
-    invested = 0.0
-    for name in sorted(positions):
-        if positions[name] != 0.0:
-            invested += positions[name] * marks[name]
+    names = sorted(positions)
+    quantity = np.array([positions[name] for name in names], np.float64)
+    mark = np.array([marks[name] for name in names], np.float64)
+    invested = planning.equity_of(0.0, quantity, mark, np.ones(len(names)))
     return PortfolioSnapshot(
         cash=broker.get_account_value() - invested,
         positions=positions,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 import numpy as np
 
@@ -33,9 +34,12 @@ class Ledger:
         Sorted by name.
     cash : float
         Cash at the start.
+    timestamps : list of datetime
+        Times of the bars by number. A broker that is stepped by hand appends to it.
     """
 
-    def __init__(self, assets: tuple[str, ...], cash: float) -> None:
+    def __init__(self, assets: tuple[str, ...], cash: float, timestamps: list[datetime]) -> None:
+        self.timestamps = timestamps
         self.assets = assets
         self.index = {name: i for i, name in enumerate(assets)}
         n = len(assets)
@@ -107,7 +111,7 @@ class Ledger:
         row = int(np.searchsorted(ids, order_id))
         return row if row < ids.size and ids[row] == order_id else None
 
-    def order(self, order_id: int) -> np.void:
+    def order_record(self, order_id: int) -> np.void:
         """Return the record of an order, working or done.
 
         Raises
@@ -129,6 +133,14 @@ class Ledger:
                 "were submitted so far, numbered from 0"
             )
         return self.done.row(self._rows_of_done[order_id])
+
+    def asset_name(self, column: int) -> str:
+        """Return the name of an asset by its index."""
+        return self.assets[column]
+
+    def time_of(self, bar: int) -> datetime | None:
+        """Return the time of a bar by its number, None for bar -1 (before the first)."""
+        return None if bar < 0 else self.timestamps[bar]
 
     def all_orders(self) -> Records:
         """Return every order as it stands now, by id."""

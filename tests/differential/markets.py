@@ -1,0 +1,382 @@
+"""Random accounts, weights and markets, and how the library and the oracle are given them.
+
+Values are "nice" as often as not, so that thresholds and whole numbers are met exactly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import polars as pl
+
+from differential import oracle
+from ml4t.backtest import (
+    BacktestConfig,
+    BacktestResult,
+    Broker,
+    DataFeed,
+    Engine,
+    PortfolioSnapshot,
+    RebalanceConfig,
+    Strategy,
+    TargetWeightExecutor,
+    WorkingOrder,
+)
+from ml4t.backtest.costs import Costs, PercentCommission, PercentSlippage
+
+T = TypeVar("T")
+Weights = dict[str, float]
+Bar = dict[str, dict[str, float]]
+
+START = datetime(2024, 1, 1)
+NAMES = ("A", "B", "C", "D", "E", "F")
+ORDER_TYPES = ("market", "market_on_close", "limit", "stop", "stop_limit", "trailing_stop")
+WORKING = ("pending", "partially_filled", "pending_cancel")
+NO_PRICES = (None, math.nan, math.inf, 0.0, -5.0)
+RATES = (0.0, 0.0, 0.0005, 0.001, 0.01)
+
+
+class Source(Protocol):
+    """Where random values come from."""
+
+    def chance(self, probability: float) -> bool: ...
+    def pick(self, options: Sequence[T]) -> T: ...
+    def whole(self, low: int, high: int) -> int: ...
+    def real(self, low: float, high: float) -> float: ...
+
+
+class NumpySource:
+    """A seeded source."""
+
+    def __init__(self, *seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+
+    def chance(self, probability: float) -> bool:
+        return bool(self.rng.random() < probability)
+
+    def pick(self, options: Sequence[T]) -> T:
+        return options[self.whole(0, len(options) - 1)]
+
+    def whole(self, low: int, high: int) -> int:
+        return int(self.rng.integers(low, high + 1))
+
+    def real(self, low: float, high: float) -> float:
+        return float(self.rng.uniform(low, high))
+
+
+# ---------------------------------------------------------------- values
+
+
+def quantity(source: Source, nice: bool) -> float:
+    if source.chance(0.05):
+        return source.pick((0.5, 1.25, 2.25))
+    if nice:
+        return float(source.pick((1, 7, 10, 20, 50, 100, 150, 200)))
+    return source.real(0.5, 300.0) if source.chance(0.5) else float(source.whole(1, 300))
+
+
+def price(source: Source, nice: bool) -> float:
+    if nice:
+        return float(source.pick((5.0, 10.0, 12.5, 20.0, 25.0, 50.0, 100.0)))
+    return round(source.real(3.0, 200.0), 2) if source.chance(0.5) else source.real(3.0, 200.0)
+
+
+def weight(source: Source, nice: bool) -> float:
+    size = source.whole(0, 12) / 20 if nice else source.real(0.0, 0.7)
+    return -size if source.chance(0.15) else size
+
+
+def off_ties(source: Source, targets: Weights) -> Weights:
+    """Move targets off the half steps, where rounding noise says which way is nearer."""
+    factor = source.real(0.99, 1.0)
+    return {name: factor * wanted for name, wanted in targets.items()}
+
+
+def rebalance_fields(source: Source) -> dict[str, Any]:
+    """Draw all fields of a `RebalanceConfig`."""
+    fields = {
+        "min_trade_value": source.pick((0.0, 0.0, 100.0, 500.0, 1000.0)),
+        "min_weight_change": source.pick((0.0, 0.0, 0.01, 0.05)),
+        "allow_fractional": source.chance(0.25),
+        "round_lots": source.chance(0.15),
+        "lot_size": source.pick((2, 10, 100)),
+        "rounding": source.pick(("position", "position", "trade", "min_tracking_error")),
+        "allow_short": source.chance(0.3),
+        "max_single_weight": source.pick((1.0, 1.0, 0.25, 0.5, source.real(0.05, 1.2))),
+        "max_net_exposure": source.pick((1.0, 1.0, 0.5, 1.5, source.real(0.2, 2.0))),
+        "max_gross_exposure": source.pick((None, None, 1.0, 2.0, source.real(0.2, 2.0))),
+        "unmentioned": source.pick(("close", "close", "hold")),
+        "cancel_before_rebalance": source.chance(0.5),
+        "account_for_pending": source.chance(0.7),
+        "keep_protective_orders": source.chance(0.7),
+        "ignore_if_cost_exceeds_bps": source.pick((None, None, 4.9, 10.1, 21.0)),
+    }
+    if fields["rounding"] == "min_tracking_error" and not fields["round_lots"]:
+        fields["allow_fractional"] = False
+    return fields
+
+
+def costs(rates: tuple[float, float]) -> Costs:
+    return Costs(PercentCommission(rates[0]), PercentSlippage(rates[1]))
+
+
+# ---------------------------------------------------------------- plans
+
+
+@dataclass(frozen=True)
+class PlanCase:
+    """The arguments of a plan; `orders` are dicts of the fields of an order."""
+
+    targets: Weights
+    cash: float
+    positions: dict[str, float]
+    prices: dict[str, float | None]
+    marks: dict[str, float | None]
+    orders: list[dict[str, Any]]
+    multipliers: dict[str, float]
+    config: dict[str, Any]
+    cost: tuple[float, float]
+
+    @property
+    def rules(self) -> RebalanceConfig:
+        return RebalanceConfig(**self.config)
+
+    def snapshot(self) -> PortfolioSnapshot:
+        return PortfolioSnapshot(
+            cash=self.cash,
+            positions=self.positions,
+            prices=self.prices,
+            marks=self.marks,
+            open_orders=tuple(WorkingOrder(**order) for order in self.orders),
+            multipliers=self.multipliers,
+            costs=costs(self.cost),
+        )
+
+    def answer(self) -> oracle.PlanAnswer:
+        """What the oracle plans."""
+        return oracle.plan(
+            self.targets,
+            self.cash,
+            self.positions,
+            self.prices,
+            self.marks,
+            self.orders,
+            self.multipliers,
+            self.config,
+            self.cost,
+        )
+
+
+def plan_case(source: Source) -> PlanCase:
+    """Draw an account with working orders, and weights wanted of it."""
+    nice = source.chance(0.6)
+    names = NAMES[: source.whole(1, 5)]
+    config = rebalance_fields(source)
+    if source.chance(0.05):
+        config["unmentioned"] = "error"
+    prices: dict[str, float | None] = {name: price(source, nice) for name in names}
+    multipliers = {name: source.pick((1.0, 10.0, 0.1)) for name in names if source.chance(0.15)}
+    positions = {}
+    for name in names:
+        if source.chance(0.6):
+            held = quantity(source, nice)
+            positions[name] = -held if source.chance(0.2) else held
+    cash = source.pick((20_000.0, 20_000.0, 10_000.0, 100_000.0, 0.0, -20_000.0))
+    cash = cash if nice else cash * source.real(0.5, 1.5)
+    worth = {a: q * (prices[a] or 0.0) * multipliers.get(a, 1.0) for a, q in positions.items()}
+    equity = cash + sum(worth.values())
+
+    marks: dict[str, float | None] = {}
+    for name in names:
+        if source.chance(0.12):
+            prices[name] = source.pick(NO_PRICES)
+            if source.chance(0.3):
+                del prices[name]
+        if source.chance(0.95):
+            marks[name] = price(source, nice)
+
+    targets = {}
+    for name in names:
+        if not source.chance(0.85):
+            continue
+        targets[name] = weight(source, nice)
+        if equity > 0 and source.chance(0.3):  # at a threshold, or at the target
+            edge = source.pick(
+                (0.0, config["min_weight_change"], config["min_trade_value"] / equity)
+            )
+            targets[name] = worth.get(name, 0.0) / equity + source.pick((1.0, -1.0)) * edge
+
+    if config["rounding"] == "min_tracking_error":
+        targets = off_ties(source, targets)
+
+    orders = []
+    for k in range(source.pick((0, 0, 1, 2, 3, 5))):
+        ordered = quantity(source, nice)
+        orders.append(
+            {
+                "asset": source.pick(names),
+                "side": source.pick(("buy", "sell")),
+                "quantity": ordered,
+                "filled_quantity": ordered * source.pick((0.0, 0.0, 0.5, 1.0)),
+                "order_type": source.pick(("market", *ORDER_TYPES)),
+                "triggered": source.chance(0.3),
+                "reduce_only": source.chance(0.15),
+                "status": source.pick(WORKING),
+                "order_id": source.pick((None, 100 + k)),
+            }
+        )
+    cost = (source.pick(RATES), source.pick(RATES))
+    return PlanCase(targets, cash, positions, prices, marks, orders, multipliers, config, cost)
+
+
+# ---------------------------------------------------------------- markets
+
+
+@dataclass(frozen=True)
+class Market:
+    """Bars, decisions and manual orders as `oracle.run` takes them."""
+
+    bars: list[Bar]
+    decisions: dict[int, Weights]
+    manual: dict[int, list[tuple[str, float] | int]]
+    config: dict[str, Any]
+
+    def frame(self) -> pl.DataFrame:
+        rows = [
+            {"timestamp": START + timedelta(days=t), "asset": asset, **candle}
+            for t, bar in enumerate(self.bars)
+            for asset, candle in bar.items()
+        ]
+        return pl.DataFrame(rows, infer_schema_length=None)
+
+    def settings(self) -> BacktestConfig:
+        given = dict(self.config)
+        del given["delisting"]
+        return BacktestConfig(
+            commission=PercentCommission(given.pop("commission_rate")),
+            slippage=PercentSlippage(given.pop("slippage_rate")),
+            execution_mode=given.pop("execution_mode").lower(),
+            rebalance=RebalanceConfig(**given.pop("rebalance")),
+            **given,
+        )
+
+    def answer(self) -> oracle.Answer:
+        """What the oracle makes of it."""
+        return oracle.run(self.bars, self.decisions, self.config, self.manual)
+
+
+def market(source: Source) -> Market:
+    """Draw bars with gaps, late listings and early ends, and what is done at them."""
+    nice = source.chance(0.5)
+    n_bars = source.whole(6, 15)
+    has_open, has_volume = source.chance(0.8), source.chance(0.6)
+    gap = source.pick((0.0, 0.0, 0.1, 0.3))
+    thin = source.chance(0.7)
+
+    def candle(close: float) -> dict[str, float]:
+        made = {"close": close}
+        if has_open:
+            made["open"] = math.nan if source.chance(0.05) else price(source, nice)
+            made["high"], made["low"] = 300.0, 1.0
+        if has_volume:
+            size = source.whole(0, 100) if thin else 10_000 * source.whole(1, 9)
+            made["volume"] = math.nan if source.chance(0.05) else float(size)
+        return made
+
+    bars: list[Bar] = [{} for _ in range(n_bars)]
+    names = NAMES[: source.whole(2, 6)]
+    for name in names:
+        lists = source.whole(0, n_bars // 2) if source.chance(0.2) else 0
+        ends = source.whole(lists, n_bars - 1) if source.chance(0.15) else n_bars - 1
+        close = price(source, nice)
+        for t in range(n_bars):
+            close = price(source, nice) if nice else close * source.real(0.9, 1.1)
+            if lists <= t <= ends and (t == lists or not source.chance(gap)):
+                bars[t][name] = candle(close)
+            elif source.chance(0.5):
+                bars[t][name] = candle(math.nan)
+    for bar in bars:
+        if not bar:
+            bar[names[0]] = candle(math.nan)  # a time at which nothing has a bar
+
+    listed = sorted({name for bar in bars for name in bar})
+    rules = rebalance_fields(source)
+    decisions, manual = {}, {}
+    for t in range(n_bars):
+        if source.chance(0.45):
+            scale = source.pick((1.0, 1.0, 0.5, 2.0))
+            wanted = [name for name in names if source.chance(0.8)]
+            wanted_weights = {name: scale * weight(source, nice) for name in wanted}
+        if source.chance(0.3):
+            manual[t] = [manual_item(source, listed, nice) for _ in range(source.whole(1, 3))]
+    initial_cash = source.pick((1_000.0, 10_000.0, 100_000.0, source.real(500.0, 50_000.0)))
+    config = {
+        "initial_cash": initial_cash,
+        "execution_mode": source.pick(("NEXT_BAR", "SAME_BAR")),
+        "commission_rate": source.pick(RATES),
+        "slippage_rate": source.pick(RATES),
+        "max_participation": source.pick((None, 0.1, 0.25, 0.5, 1.0)) if has_volume else None,
+        "delisting": None,
+        "rebalance": rules,
+    }
+    return Market(bars, decisions, manual, config)
+
+
+def manual_item(source: Source, names: Sequence[str], nice: bool) -> tuple[str, float] | int:
+    """Draw an order, or the id of one to cancel."""
+    if source.chance(0.35):
+        return source.whole(0, 15)
+    units = max(quantity(source, nice), 0.01)
+    return source.pick(names), units if source.chance(0.6) else -units
+
+
+# ---------------------------------------------------------------- runs
+
+
+class Script(Strategy):
+    """Does what a market says: `decide(weights, data, broker)`, then the manual orders."""
+
+    def __init__(self, market: Market, decide: Callable[..., object] | None = None) -> None:
+        self.market = market
+        self.decide = TargetWeightExecutor().execute if decide is None else decide
+        self.bar = -1
+
+    def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+        self.bar += 1
+        if self.bar in self.market.decisions:
+            self.decide(self.market.decisions[self.bar], data, broker)
+        for item in self.market.manual.get(self.bar, ()):
+            if isinstance(item, int):
+                broker.cancel_order(item)
+            else:
+                broker.submit_order(*item)
+
+    def on_end(self, broker: Broker) -> None:
+        self.broker = broker
+
+
+def run(
+    market: Market, decide: Callable[..., object] | None = None, frame: pl.DataFrame | None = None
+) -> tuple[BacktestResult, Broker]:
+    """Run a market; returns the result and the broker at the end."""
+    script = Script(market, decide)
+    feed = DataFeed(market.frame() if frame is None else frame)
+    result = Engine(feed, script, market.settings()).run()
+    return result, script.broker
+
+
+def tables(result: BacktestResult, broker: Broker) -> dict[str, np.ndarray]:
+    """Every record table of a run."""
+    ledger = broker.ledger
+    return {
+        "equity": result.equity_records,
+        "orders": ledger.all_orders(),
+        "fills": ledger.fills.records(),
+        "plans": ledger.plans.records(),
+        "rows": ledger.plan_rows.records(),
+    }
