@@ -244,10 +244,9 @@ class Broker:
         Returns None where nothing is to be sent: nothing is held, a close is working already, or
         the asset has no price now.
         """
-        rules = self.config.rebalance.model_copy(
-            update={"unmentioned": "hold", "cancel_before_rebalance": False}
-        )
-        inputs = self.plan_inputs({asset: 0.0}, RebalanceConfig(**dict(rules)))
+        # An exit reads no other rule than these two.
+        rules = RebalanceConfig(unmentioned="hold", cancel_before_rebalance=False)
+        inputs = self.plan_inputs({asset: 0.0}, rules)
         orders = self.submit_plan(make_plan(inputs))
         return orders[0] if orders else None
 

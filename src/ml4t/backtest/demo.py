@@ -12,6 +12,8 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
+import polars as pl
+
 from ml4t.backtest.broker import Broker
 from ml4t.backtest.config import BacktestConfig, RebalanceConfig
 from ml4t.backtest.costs import PercentCommission
@@ -21,6 +23,7 @@ from ml4t.backtest.execution.plan import RebalancePlan
 from ml4t.backtest.execution.rebalancer import TargetWeightExecutor, WeightProvider
 from ml4t.backtest.feed.datafeed import DataFeed
 from ml4t.backtest.feed.view import BarData
+from ml4t.backtest.metrics import performance
 from ml4t.backtest.result import BacktestResult
 from ml4t.backtest.strategy import Strategy
 
@@ -122,17 +125,35 @@ def main() -> int:
         rebalance=RebalanceConfig(allow_fractional=True, min_trade_value=0, min_weight_change=0),
     )
     paper = Engine(feed, MonthEnd(Recorded(account.asked), feed.timestamps), no_friction).run()
-    console.print(_comparison(traded, paper))
+    console.print(_comparison(traded, paper, min(account.asked)))
     if account.last_plan is not None:
         console.print(_plan_table(account.last_plan, max(account.asked)))
     return 0
 
 
-def _comparison(traded: BacktestResult, paper: BacktestResult) -> Table:
-    table = Table(title="The account beside the same weights without friction")
+def _figures(result: BacktestResult, since: datetime) -> dict[str, float]:
+    """Return the metrics of a run, those of return and risk from the first decision on."""
+    table = result.equity.filter(pl.col("timestamp") >= since)
+    equity = table["equity"].to_numpy()
+    times = table["timestamp"].to_physical().to_numpy()
+    return result.metrics | {
+        "total_return": performance.total_return(equity),
+        "annual_return": performance.annual_return(equity, times),
+        "volatility": performance.volatility(equity, times),
+        "sharpe_ratio": performance.sharpe_ratio(equity, times),
+        "max_drawdown": performance.max_drawdown(equity),
+        "annual_turnover": result.metrics["turnover"] / performance.years(times),
+    }
+
+
+def _comparison(traded: BacktestResult, paper: BacktestResult, since: datetime) -> Table:
+    table = Table(
+        title=f"The account beside the same weights without friction, from {since:%Y-%m-%d}"
+    )
     table.add_column("")
     table.add_column("account", justify="right")
     table.add_column("no friction", justify="right")
+    account, frictionless = _figures(traded, since), _figures(paper, since)
     for label, name, form in (
         ("Final equity", "final_equity", ",.0f"),
         ("Total return", "total_return", ".2%"),
@@ -146,7 +167,7 @@ def _comparison(traded: BacktestResult, paper: BacktestResult) -> Table:
         ("Rebalances requested", "rebalances_requested", ".0f"),
         ("Rebalances executed", "rebalances_executed", ".0f"),
     ):
-        table.add_row(label, format(traded.metrics[name], form), format(paper.metrics[name], form))
+        table.add_row(label, format(account[name], form), format(frictionless[name], form))
     return table
 
 

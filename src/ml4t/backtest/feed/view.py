@@ -163,7 +163,7 @@ class BarData(Mapping[str, Bar]):
         if matrix is None:
             known = [name for name in _FIELDS if getattr(self.bars, name) is not None]
             raise DataError(
-                f"history: the feed has no {field!r}; it has {listed([*known, *self.bars.signals])}"
+                f"the feed has no {field!r}; it has {listed([*known, *self.bars.signals], 20)}"
             )
         return matrix
 
