@@ -10,15 +10,23 @@ from datetime import datetime
 import numpy as np
 
 from ml4t.backtest.config import BacktestConfig, RebalanceConfig
-from ml4t.backtest.enums import ExecutionMode, OrderSide, OrderStatus, Reason
+from ml4t.backtest.enums import (
+    CashPolicy,
+    ExecutionMode,
+    OrderSide,
+    OrderStatus,
+    OrderType,
+    Reason,
+)
 from ml4t.backtest.errors import DataError, OrderError, listed, nearest
 from ml4t.backtest.execution.inputs import PlanInputs, usable_price
+from ml4t.backtest.execution.order_checks import checked_type, signed_quantity
 from ml4t.backtest.execution.plan import RebalancePlan, make_plan
-from ml4t.backtest.execution.weights import weights_vector
+from ml4t.backtest.execution.weights import as_weights, weights_vector
 from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.feed.stepping import checked_bar, next_bars, no_bars, widened
 from ml4t.backtest.feed.view import BarData
-from ml4t.backtest.kernel import accounting, matching
+from ml4t.backtest.kernel import accounting, book, fills, matching, prices
 from ml4t.backtest.ledger.ledger import Ledger
 from ml4t.backtest.ledger.snapshot import PortfolioSnapshot
 from ml4t.backtest.ledger.views import Positions, list_fills, snapshot_ledger
@@ -68,6 +76,11 @@ class Broker:
                 f"config: max_participation={settings.max_participation} needs a volume column, "
                 "which the feed does not have; add it or pass max_participation=None"
             )
+        if bars is not None and bars.vwap is None and settings.fill_price == "vwap":
+            raise DataError(
+                "config: fill_price='vwap' needs a vwap column, which the feed does not have; "
+                "add it or choose open, close or hl2"
+            )
         self.config = settings
         self._follows_feed = bars is not None
         self._bars = no_bars() if bars is None else bars
@@ -81,7 +94,7 @@ class Broker:
         """Go to the next bar of the feed and match the working orders against it."""
         self._bar += 1
         if self.ledger.n_working:
-            self._match(self._bars.open, since=-1)
+            self._match(at_close=False)
 
     def step(self, timestamp: datetime, bars: Mapping[str, Mapping[str, float]]) -> None:
         """Bring the next bar by hand: match the working orders, then mark to its close.
@@ -112,35 +125,56 @@ class Broker:
         self.ledger.timestamps.append(timestamp)
         self._bar += 1
         if self.ledger.n_working:
-            self._match(self._bars.open, since=-1)
+            self._match(at_close=False)
 
     def settle(self) -> None:
         """End the bar: in SAME_BAR mode match what was submitted in it, at its close."""
         if self.config.execution_mode is ExecutionMode.SAME_BAR and self.ledger.n_working:
-            self._match(self._bars.close, since=self._bar)
+            self._match(at_close=True)
 
-    def _match(self, price: Floats, since: int) -> None:
-        ledger, row = self.ledger, self._row
+    def _match(self, at_close: bool) -> None:
+        """Match what works against the present bar, or what it brought against its close."""
+        ledger, bars, row = self.ledger, self._bars, self._row
         n_working = ledger.n_working
+        close = bars.close[row]
+        if at_close:
+            market = open_ = high = low = close
+        else:
+            open_, high, low = bars.open[row], bars.high[row], bars.low[row]
+            market = self._market_price()
         # Without a cap there is no volume to share, and what stands in for it is not read.
-        volume = price if self._bars.volume is None else self._bars.volume
-        matching.match_market_orders(
+        volume = close if bars.volume is None else bars.volume[row]
+        matching.match_orders(
             self._bar,
-            since,
-            price[row],
-            volume[row],
+            self._bar if at_close else -1,
+            market,
+            open_,
+            high,
+            low,
+            close,
+            volume,
             ledger.book,
             ledger.account,
             ledger.holdings,
             ledger.volume_used,
             ledger.volume_used_in,
             self.config.participation,
+            CashPolicy(self.config.insufficient_cash).code,
             self.config.costs.params,
             ledger.done.room(n_working),
             ledger.done.used,
             ledger.fills.room(n_working),
             ledger.fills.used,
         )
+
+    def _market_price(self) -> Floats:
+        """Return the price of market orders in the present bar, (n_assets,)."""
+        bars, row = self._bars, self._row
+        if self.config.fill_price == "hl2":
+            return prices.middle(bars.high[row], bars.low[row])
+        matrix: Floats = getattr(bars, self.config.fill_price)
+        market: Floats = matrix[row]
+        return market
 
     @property
     def _row(self) -> int:
@@ -180,9 +214,16 @@ class Broker:
     # ------------------------------------------------------------------ orders
 
     def submit_order(
-        self, asset: str, quantity: float, side: OrderSide | str | None = None
+        self,
+        asset: str,
+        quantity: float,
+        side: OrderSide | str | None = None,
+        order_type: OrderType | str = OrderType.MARKET,
+        limit_price: float | None = None,
+        stop_price: float | None = None,
+        reduce_only: bool = False,
     ) -> Order:
-        """Submit a market order.
+        """Submit an order.
 
         In NEXT_BAR mode it is matched from the next bar on, in SAME_BAR mode at the close of this
         one. It works until it is filled, cancelled or refused.
@@ -193,14 +234,29 @@ class Broker:
         quantity : float
             Units. Positive with a side; signed without one (negative sells).
         side : OrderSide or {"buy", "sell"}, optional
+        order_type : OrderType or {"market", "market_on_close", "limit", "stop"}
+        limit_price : float, optional
+            Worst price of a limit order, which it needs; no other type takes one. > 0.
+        stop_price : float, optional
+            Trigger of a stop order, which it needs; no other type takes one. > 0.
+        reduce_only : bool
+            For a sale: it goes when the position is closed, and a planner does not count it as
+            pending.
 
         Raises
         ------
         ValueError
-            For a quantity of 0, NaN or infinity, a negative one with a side, and an asset that the
-            feed does not have. Nothing has changed then.
+            For a quantity of 0, NaN or infinity, a negative one with a side, prices that the type
+            does not take or lacks, a reduce-only purchase (a cash account has no shorts to
+            reduce), and an asset that the feed does not have. Nothing has changed then.
         """
-        signed = _signed_quantity(asset, quantity, side)
+        signed = signed_quantity(asset, quantity, side)
+        kind, limit, stop = checked_type(asset, order_type, limit_price, stop_price)
+        if reduce_only and signed > 0.0:
+            raise OrderError(
+                f"order for {asset!r}: reduce_only=True on a purchase; a cash account holds no "
+                "shorts that it could reduce"
+            )
         self._check_asset(asset)
         if asset not in self.ledger.index:
             self._add_assets([asset])
@@ -208,13 +264,54 @@ class Broker:
         planned["asset"] = self.ledger.index[asset]
         planned["quantity"] = signed
         planned["step"] = 1 if signed == math.floor(signed) else 0
-        return self._accept(planned, plan_idx=-1)[0]
+        order = self._accept(planned, plan_idx=-1)[0]
+        record = self.ledger.working[-1]
+        record["type"] = kind.code
+        record["limit_price"] = limit
+        record["stop_price"] = stop
+        record["reduce_only"] = bool(reduce_only)
+        return order
+
+    def order_target_percent(self, asset: str, weight: float) -> Order | None:
+        """Bring one asset to a weight, through the planner; all others are left alone.
+
+        Working orders of the asset count. Returns None where nothing is to be sent: the asset is
+        at its target, has no price now, or a threshold of ``config.rebalance`` skips the change.
+
+        Parameters
+        ----------
+        asset : str
+        weight : float
+            Fraction of equity.
+
+        Raises
+        ------
+        ValueError
+            For a weight that is not a finite number, and an asset that the feed does not have.
+        """
+        return self._send_alone(as_weights({asset: weight}))
+
+    def order_target_value(self, asset: str, value: float) -> Order | None:
+        """Bring one asset to a market value (currency); else as `order_target_percent`.
+
+        Raises
+        ------
+        ValueError
+            As `order_target_percent`, and where the account has no equity.
+        """
+        equity = self.get_account_value()
+        if not equity > 0.0:
+            raise OrderError(
+                f"order_target_value for {asset!r}: equity is {equity:,.2f}, of which no value "
+                "is a fraction; use close_position to sell"
+            )
+        return self.order_target_percent(asset, value / equity)
 
     def _accept(self, planned: Records, plan_idx: int) -> Orders:
         ledger = self.ledger
         first = int(ledger.account["next_order_id"][0])
-        book = ledger.book_with_room(planned.size)
-        matching.accept_orders(planned, plan_idx, self._bar, book, ledger.account)
+        room = ledger.book_with_room(planned.size)
+        book.accept_orders(planned, plan_idx, self._bar, room, ledger.account)
         return Orders(self.ledger, range(first, first + planned.size))
 
     def cancel_order(self, order_id: int) -> bool:
@@ -233,8 +330,8 @@ class Broker:
     def _cancel(self, rows: list[int], reason: Reason) -> None:
         ledger = self.ledger
         for row in rows:
-            matching.finish(ledger.book[row], OrderStatus.CANCELLED.code, reason.code, self._bar)
-        matching.clear_finished(
+            fills.finish(ledger.book[row], OrderStatus.CANCELLED.code, reason.code, self._bar)
+        book.clear_finished(
             ledger.book, ledger.account, ledger.done.room(len(rows)), ledger.done.used
         )
 
@@ -244,10 +341,16 @@ class Broker:
         Returns None where nothing is to be sent: nothing is held, a close is working already, or
         the asset has no price now.
         """
-        # An exit reads no other rule than these two.
-        rules = RebalanceConfig(unmentioned="hold", cancel_before_rebalance=False)
-        inputs = self.plan_inputs({asset: 0.0}, rules)
-        orders = self.submit_plan(make_plan(inputs))
+        return self._send_alone({asset: 0.0})
+
+    def _send_alone(self, weights: dict[str, float]) -> Order | None:
+        """Plan and send for one asset, counting its working orders and touching no other."""
+        fields = dict(self.config.rebalance)
+        rules = RebalanceConfig(
+            **fields
+            | {"unmentioned": "hold", "cancel_before_rebalance": False, "account_for_pending": True}
+        )
+        orders = self.submit_plan(make_plan(self.plan_inputs(weights, rules)))
         return orders[0] if orders else None
 
     def submit_plan(self, plan: RebalancePlan) -> Orders:
@@ -386,25 +489,3 @@ class Broker:
             f"Broker(cash={self.cash:,.2f}, positions={len(self.positions)}, "
             f"working_orders={self.ledger.n_working})"
         )
-
-
-def _signed_quantity(asset: object, quantity: object, side: OrderSide | str | None) -> float:
-    """Return the quantity with the sign of its side; raises for one that cannot be ordered."""
-    where = f"order for {asset!r}: quantity={quantity!r}"
-    if isinstance(quantity, (bool, np.bool_)) or not isinstance(quantity, numbers.Real):
-        raise OrderError(f"{where} is not a number")
-    value = float(quantity)
-    if not math.isfinite(value) or abs(value) < 1e-9:
-        raise OrderError(f"{where} must be finite and not 0")
-    if side is None:
-        return value
-    try:
-        known = OrderSide(side)
-    except ValueError:
-        raise OrderError(f"{where}: side={side!r} is not 'buy' or 'sell'") from None
-    if value < 0.0:
-        raise OrderError(
-            f"{where} is negative and side={known.value!r} is given; pass a positive quantity with "
-            "a side, or a signed one without"
-        )
-    return value if known is OrderSide.BUY else -value

@@ -126,11 +126,16 @@ class BacktestConfig(_Settings):
     execution_mode : ExecutionMode or {"next_bar", "same_bar"}
         Whether a decision's orders are matched from the next bar on (at its open) or at the
         close of the decision bar.
-    commission : NoCommission or PercentCommission
-    slippage : NoSlippage or PercentSlippage
-    insufficient_cash : {"scale"}
-        What happens when purchases cost more than there is: all of a pass are scaled by one
-        common factor. What cash has cut is over.
+    fill_price : {"open", "close", "hl2", "vwap"}
+        Which price of its bar a market order gets: the open, the close, the middle of high and
+        low, or the feed's ``vwap`` column.
+    commission : NoCommission, PercentCommission, PerShareCommission or FixedCommission
+    slippage : NoSlippage, PercentSlippage or FixedSlippage
+    insufficient_cash : {"scale", "trim", "reject"}
+        What happens when the purchases of a group of orders cost more than there is. "scale": all
+        market orders are scaled by one common factor (limits and stops are trimmed). "trim": in
+        sequence, each is cut to what can be paid. "reject": in sequence, each that cannot be paid
+        whole is rejected. What cash has cut is over.
     max_participation : float or None
         All fills of an asset in a bar together are at most this fraction of its volume. > 0.
         None: no limit, volume is not read.
@@ -145,9 +150,10 @@ class BacktestConfig(_Settings):
 
     initial_cash: Limit = 100_000.0
     execution_mode: Annotated[ExecutionMode, Field(strict=False)] = ExecutionMode.NEXT_BAR
+    fill_price: Literal["open", "close", "hl2", "vwap"] = "open"
     commission: Commission = NoCommission()
     slippage: Slippage = NoSlippage()
-    insufficient_cash: Literal["scale"] = "scale"
+    insufficient_cash: Literal["scale", "trim", "reject"] = "scale"
     max_participation: Limit | None = None
     rebalance: RebalanceConfig = RebalanceConfig()
 

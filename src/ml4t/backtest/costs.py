@@ -15,13 +15,15 @@ from ml4t.backtest.errors import InputError
 from ml4t.backtest.records import CostParams
 
 
-def _check_rate(model: object, rate: float, limit: float) -> None:
-    """Raise unless 0 <= rate < limit."""
-    usable = not isinstance(rate, bool) and isinstance(rate, (int, float))
-    if not usable or not math.isfinite(rate) or not 0.0 <= rate < limit:
+def _check(model: object, name: str, below: float = math.inf) -> None:
+    """Raise unless 0 <= value < below for a field of a model."""
+    value = getattr(model, name)
+    usable = not isinstance(value, bool) and isinstance(value, (int, float))
+    if not usable or not math.isfinite(value) or not 0.0 <= value < below:
+        limit = f" < {below:g} (10 basis points are 0.001)" if math.isfinite(below) else ""
         raise InputError(
-            f"{type(model).__name__}: rate={rate!r} is out of range; pass a fraction with "
-            f"0 <= rate < {limit:g} (10 basis points are 0.001)"
+            f"{type(model).__name__}: {name}={value!r} is out of range; pass a number with "
+            f"0 <= {name}{limit}"
         )
 
 
@@ -30,7 +32,11 @@ class NoCommission:
     """Trading is free of commission."""
 
     kind: ClassVar[CostKind] = CostKind.NONE
-    rate: ClassVar[float] = 0.0
+
+    @property
+    def figures(self) -> tuple[float, float, float]:
+        """Rate, minimum and maximum rate as the kernel reads them."""
+        return 0.0, 0.0, math.inf
 
 
 @dataclass(frozen=True)
@@ -47,21 +53,88 @@ class PercentCommission:
     kind: ClassVar[CostKind] = CostKind.PERCENT
 
     def __post_init__(self) -> None:
-        """Check the rate."""
-        _check_rate(self, self.rate, 1.0)
+        """Check the numbers."""
+        _check(self, "rate", 1.0)
+
+    @property
+    def figures(self) -> tuple[float, float, float]:
+        """Rate, minimum and maximum rate as the kernel reads them."""
+        return float(self.rate), 0.0, math.inf
+
+
+@dataclass(frozen=True)
+class PerShareCommission:
+    """A fee per unit, with a minimum per order and a cap as a fraction of the order's notional.
+
+    Minimum and cap hold for all fills of an order together; where they conflict the cap wins.
+
+    Parameters
+    ----------
+    per_share : float
+        Currency per unit. >= 0.
+    minimum : float
+        Currency per order. >= 0.
+    maximum_rate : float or None
+        Fraction of the notional, 0 <= maximum_rate < 1; None: no cap.
+    """
+
+    per_share: float
+    minimum: float = 0.0
+    maximum_rate: float | None = None
+    kind: ClassVar[CostKind] = CostKind.PER_SHARE
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _check(self, "per_share")
+        _check(self, "minimum")
+        if self.maximum_rate is not None:
+            _check(self, "maximum_rate", 1.0)
+
+    @property
+    def figures(self) -> tuple[float, float, float]:
+        """Rate, minimum and maximum rate as the kernel reads them."""
+        cap = math.inf if self.maximum_rate is None else float(self.maximum_rate)
+        return float(self.per_share), float(self.minimum), cap
+
+
+@dataclass(frozen=True)
+class FixedCommission:
+    """A fee per order, charged with its first fill.
+
+    Parameters
+    ----------
+    per_order : float
+        Currency. >= 0.
+    """
+
+    per_order: float
+    kind: ClassVar[CostKind] = CostKind.FIXED
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _check(self, "per_order")
+
+    @property
+    def figures(self) -> tuple[float, float, float]:
+        """Rate, minimum and maximum rate as the kernel reads them."""
+        return float(self.per_order), 0.0, math.inf
 
 
 @dataclass(frozen=True)
 class NoSlippage:
-    """Market orders fill at the price of the bar."""
+    """Orders fill at the price of the bar."""
 
     kind: ClassVar[CostKind] = CostKind.NONE
-    rate: ClassVar[float] = 0.0
+
+    @property
+    def figure(self) -> float:
+        """The number that the kernel reads."""
+        return 0.0
 
 
 @dataclass(frozen=True)
 class PercentSlippage:
-    """Market orders fill at a price that is worse by a fraction: higher for buys, lower for sells.
+    """A price that is worse by a fraction: higher for buys, lower for sells. Not on limits.
 
     Parameters
     ----------
@@ -73,12 +146,40 @@ class PercentSlippage:
     kind: ClassVar[CostKind] = CostKind.PERCENT
 
     def __post_init__(self) -> None:
-        """Check the rate."""
-        _check_rate(self, self.rate, 1.0)
+        """Check the numbers."""
+        _check(self, "rate", 1.0)
+
+    @property
+    def figure(self) -> float:
+        """The number that the kernel reads."""
+        return float(self.rate)
 
 
-Commission = NoCommission | PercentCommission
-Slippage = NoSlippage | PercentSlippage
+@dataclass(frozen=True)
+class FixedSlippage:
+    """A price that is worse by an amount per unit (a sale gets 0 at worst). Not on limits.
+
+    Parameters
+    ----------
+    per_share : float
+        Currency per unit. >= 0.
+    """
+
+    per_share: float
+    kind: ClassVar[CostKind] = CostKind.PER_SHARE
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _check(self, "per_share")
+
+    @property
+    def figure(self) -> float:
+        """The number that the kernel reads."""
+        return float(self.per_share)
+
+
+Commission = NoCommission | PercentCommission | PerShareCommission | FixedCommission
+Slippage = NoSlippage | PercentSlippage | FixedSlippage
 
 
 @dataclass(frozen=True)
@@ -87,8 +188,8 @@ class Costs:
 
     Parameters
     ----------
-    commission : NoCommission or PercentCommission
-    slippage : NoSlippage or PercentSlippage
+    commission : NoCommission, PercentCommission, PerShareCommission or FixedCommission
+    slippage : NoSlippage, PercentSlippage or FixedSlippage
     """
 
     commission: Commission = field(default_factory=NoCommission)
@@ -99,7 +200,7 @@ class Costs:
         """The same as the kernel reads it."""
         return CostParams(
             self.commission.kind.code,
-            float(self.commission.rate),
+            *self.commission.figures,
             self.slippage.kind.code,
-            float(self.slippage.rate),
+            self.slippage.figure,
         )

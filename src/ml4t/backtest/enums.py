@@ -36,10 +36,10 @@ class OrderSide(Coded):
 
 
 class OrderType(Coded):
-    """How an order finds its price. The simulated broker fills MARKET orders.
+    """How an order finds its price.
 
-    The other types are known to the planner, which meets them among the working orders of a
-    live broker: protective ones (stops that have not triggered) are not counted as pending.
+    The simulated broker fills the first four. The planner knows the last two as well, from the
+    working orders of a live broker: a stop that has not triggered is not counted as pending.
     """
 
     MARKET = "market"
@@ -87,6 +87,7 @@ class Reason(Coded):
     # ends of an order
     INSUFFICIENT_CASH = "insufficient_cash"
     SHORT_NOT_ALLOWED = "short_not_allowed"
+    POSITION_CLOSED = "position_closed"
     CANCELLED = "cancelled"
     REBALANCE = "rebalance"
 
@@ -130,3 +131,22 @@ class CostKind(Coded):
 
     NONE = "none"
     PERCENT = "percent"
+    PER_SHARE = "per_share"
+    FIXED = "fixed"
+
+
+class CashPolicy(Coded):
+    """What happens to purchases that cost more than there is."""
+
+    SCALE = "scale"
+    TRIM = "trim"
+    REJECT = "reject"
+
+
+class FillPrice(Coded):
+    """Which price of its bar a market order gets."""
+
+    OPEN = "open"
+    CLOSE = "close"
+    HL2 = "hl2"
+    VWAP = "vwap"

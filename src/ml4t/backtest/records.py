@@ -184,9 +184,14 @@ class PlanParams(NamedTuple):
 
 
 class CostParams(NamedTuple):
-    """Commission and slippage as the kernel reads them: a kind code and its number each."""
+    """Commission and slippage as the kernel reads them: a kind code and its numbers each.
+
+    A rate is a fraction of the notional, or currency per share or per order, as the kind says.
+    """
 
     commission_kind: int
     commission_rate: float
+    commission_minimum: float
+    commission_maximum_rate: float
     slippage_kind: int
     slippage_rate: float

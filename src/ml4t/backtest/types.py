@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import isnan
 from typing import Protocol, overload
 
 import numpy as np
@@ -70,6 +71,28 @@ class Order:
     def order_type(self) -> OrderType:
         """How the order finds its price."""
         return OrderType.from_code(self._record["type"])
+
+    @property
+    def limit_price(self) -> float | None:
+        """Worst price of a limit order; None for another type."""
+        price = float(self._record["limit_price"])
+        return None if isnan(price) else price
+
+    @property
+    def stop_price(self) -> float | None:
+        """Trigger of a stop order; None for another type."""
+        price = float(self._record["stop_price"])
+        return None if isnan(price) else price
+
+    @property
+    def triggered(self) -> bool:
+        """Whether a stop has been touched: what is left of it is a market order."""
+        return bool(self._record["triggered"])
+
+    @property
+    def reduce_only(self) -> bool:
+        """Whether the order goes when the position is closed."""
+        return bool(self._record["reduce_only"])
 
     @property
     def status(self) -> OrderStatus:

@@ -30,6 +30,8 @@ class Bars:
         stands in for it.
     volume : the same or None
         None: there was no such column. A missing volume is 0.
+    vwap : the same or None
+        None: there was no such column. The close stands in for a missing one.
     mark : (n_bars, n_assets) float64
         The last close seen that is a price (> 0); NaN before the first. The closes themselves,
         without a copy, where every asset has a bar at every time.
@@ -45,6 +47,7 @@ class Bars:
     low: Floats
     close: Floats
     volume: Floats | None
+    vwap: Floats | None
     mark: Floats
     signals: Mapping[str, Floats]
 
@@ -52,7 +55,8 @@ class Bars:
         """Lock the arrays: a strategy gets views of them."""
         arrays = [self.times, self.open, self.high, self.low, self.close]
         arrays += [self.mark, *self.signals.values()]
-        for array in [*arrays, *([] if self.volume is None else [self.volume])]:
+        arrays += [matrix for matrix in (self.volume, self.vwap) if matrix is not None]
+        for array in arrays:
             array.flags.writeable = False
 
     @classmethod
@@ -95,6 +99,7 @@ class Bars:
             low=price("low"),
             close=close,
             volume=volume,
+            vwap=price("vwap") if "vwap" in fields else None,
             mark=_marks_of(close, mark_before),
             signals=signals,
         )

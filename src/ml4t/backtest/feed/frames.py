@@ -14,7 +14,7 @@ from ml4t.backtest.records import Floats, Ints
 
 TIME_COLUMNS = ("timestamp", "date", "datetime")
 ASSET_COLUMNS = ("symbol", "asset", "ticker")
-PRICE_COLUMNS = ("open", "high", "low", "close", "volume")
+PRICE_COLUMNS = ("open", "high", "low", "close", "volume", "vwap")
 
 
 class Table(NamedTuple):

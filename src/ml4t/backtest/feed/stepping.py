@@ -12,7 +12,7 @@ from ml4t.backtest.errors import DataError, listed
 from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.records import Floats
 
-_FIELDS = ("open", "high", "low", "close", "volume")
+_FIELDS = ("open", "high", "low", "close", "volume", "vwap")
 
 
 def checked_bar(asset: str, bar: Mapping[str, float], needs_volume: bool) -> dict[str, float]:
@@ -49,8 +49,9 @@ def widened(bars: Bars, assets: tuple[str, ...]) -> Bars:
         return row
 
     fields = {name: wider(getattr(bars, name)) for name in ("open", "high", "low", "close")}
-    if bars.volume is not None:
-        fields["volume"] = wider(bars.volume)
+    for name, matrix in (("volume", bars.volume), ("vwap", bars.vwap)):
+        if matrix is not None:
+            fields[name] = wider(matrix)
     return Bars.from_fields(assets, bars.times, None, fields, {}, wider(bars.mark)[0])
 
 

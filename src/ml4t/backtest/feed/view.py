@@ -12,14 +12,14 @@ from ml4t.backtest.errors import DataError, listed
 from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.records import Floats
 
-_FIELDS = ("open", "high", "low", "close", "volume")
+_FIELDS = ("open", "high", "low", "close", "volume", "vwap")
 
 
 class Bar(Mapping[str, object]):
     """One asset's bar: ``bar["close"]``; a value is read from the arrays when it is asked for.
 
-    Keys are open, high, low, close, volume (where the feed has one) and signals (likewise, a
-    dict of the values that the asset has now).
+    Keys are open, high, low, close, volume and vwap (where the feed has them) and signals
+    (likewise, a dict of the values that the asset has now).
     """
 
     __slots__ = ("_bars", "_column", "_row")
@@ -46,7 +46,7 @@ class Bar(Mapping[str, object]):
     def __iter__(self) -> Iterator[str]:
         """Iterate over the keys."""
         for name in _FIELDS:
-            if name != "volume" or self._bars.volume is not None:
+            if getattr(self._bars, name) is not None:
                 yield name
         if self._bars.signals:
             yield "signals"

@@ -6,33 +6,62 @@ from ml4t.backtest.enums import CostKind
 from ml4t.backtest.kernel.jit import kernel
 from ml4t.backtest.records import CostParams
 
+NO_COST = CostKind.NONE.code
 PERCENT = CostKind.PERCENT.code
+PER_SHARE = CostKind.PER_SHARE.code
+FIXED = CostKind.FIXED.code
 
 
 @kernel
 def price_after_slippage(quantity: float, price: float, costs: CostParams) -> float:
     """Return the price at which a market order fills: worse than `price` either way.
 
-    `quantity` is signed; only its sign matters to the models there are.
+    `quantity` is signed; only its sign matters to the models there are. A sale gets 0 at worst.
     """
     if costs.slippage_kind == PERCENT:
         if quantity > 0.0:
             return price * (1.0 + costs.slippage_rate)
         return price * (1.0 - costs.slippage_rate)
+    if costs.slippage_kind == PER_SHARE:
+        if quantity > 0.0:
+            return price + costs.slippage_rate
+        return max(price - costs.slippage_rate, 0.0)
     return price
 
 
 @kernel
-def commission_of(notional: float, costs: CostParams) -> float:
-    """Return the commission of a fill, in currency; `notional` is at the price after slippage."""
+def commission_due(units: float, notional: float, costs: CostParams) -> float:
+    """Return what an order owes in all once `units` of it have traded for `notional`."""
+    if units <= 0.0 or costs.commission_kind == NO_COST:
+        return 0.0
     if costs.commission_kind == PERCENT:
         return notional * costs.commission_rate
-    return 0.0
+    if costs.commission_kind == FIXED:
+        return costs.commission_rate
+    due = max(units * costs.commission_rate, costs.commission_minimum)
+    return min(due, notional * costs.commission_maximum_rate)
+
+
+@kernel
+def commission_of(
+    units: float, notional: float, units_before: float, notional_before: float, costs: CostParams
+) -> float:
+    """Return the commission of a fill, in currency; notionals are at the price after slippage.
+
+    What earlier fills of the order have paid counts: a minimum or a fee per order is charged
+    once.
+    """
+    if costs.commission_kind == PERCENT:
+        return notional * costs.commission_rate
+    paid = commission_due(units_before, notional_before, costs)
+    due = commission_due(units_before + units, notional_before + notional, costs)
+    return max(due - paid, 0.0)
 
 
 @kernel
 def estimated_cost(quantity: float, price: float, multiplier: float, costs: CostParams) -> float:
-    """Commission and slippage together, if `quantity` (signed) filled at `price`, in currency."""
+    """Return commission and slippage together, if `quantity` (signed) filled at `price`."""
     fill_price = price_after_slippage(quantity, price, costs)
-    units = abs(quantity) * multiplier
-    return units * abs(fill_price - price) + commission_of(units * fill_price, costs)
+    units = abs(quantity)
+    slippage = units * multiplier * abs(fill_price - price)
+    return slippage + commission_of(units, units * multiplier * fill_price, 0.0, 0.0, costs)

@@ -1,7 +1,8 @@
 """A matching pass: working orders against one bar, in a cash account.
 
-The book holds the working orders in the order of their submission. Sales come before purchases,
-so that a purchase is never paid for with money that comes later.
+The book holds the working orders in the order of their submission. A pass goes through three
+groups in the order of the day, and sales come before purchases in each, so that nothing is paid
+for with money that comes later.
 """
 
 from __future__ import annotations
@@ -10,47 +11,55 @@ import math
 
 import numpy as np
 
-from ml4t.backtest.enums import OrderSide, OrderStatus, OrderType, Reason
-from ml4t.backtest.kernel.costs import commission_of, price_after_slippage
+from ml4t.backtest.enums import CashPolicy, OrderSide, OrderStatus, OrderType, Reason
+from ml4t.backtest.kernel.book import clear_finished
+from ml4t.backtest.kernel.fills import fill, finish, is_working, refuse, terms_of
+from ml4t.backtest.kernel.funding import (
+    affordable_factor,
+    is_affordable,
+    largest_affordable,
+    scaled,
+    total_cost,
+)
 from ml4t.backtest.kernel.jit import kernel
-from ml4t.backtest.kernel.quantities import ZERO_QUANTITY, rounded_down, without_dust
+from ml4t.backtest.kernel.pending import link_orders
+from ml4t.backtest.kernel.prices import (
+    N_GROUPS,
+    RESTING,
+    group_of,
+    price_before_slippage,
+)
+from ml4t.backtest.kernel.quantities import ZERO_QUANTITY, rounded_down
 from ml4t.backtest.records import CostParams, Floats, Ints, Records
 
-MARKET = OrderType.MARKET.code
 BUY = OrderSide.BUY.code
 SELL = OrderSide.SELL.code
-PENDING = OrderStatus.PENDING.code
+STOP = OrderType.STOP.code
 PARTIALLY_FILLED = OrderStatus.PARTIALLY_FILLED.code
-FILLED = OrderStatus.FILLED.code
 CANCELLED = OrderStatus.CANCELLED.code
-REJECTED = OrderStatus.REJECTED.code
-NO_REASON = Reason.NONE.code
 INSUFFICIENT_CASH = Reason.INSUFFICIENT_CASH.code
 SHORT_NOT_ALLOWED = Reason.SHORT_NOT_ALLOWED.code
+POSITION_CLOSED = Reason.POSITION_CLOSED.code
+SCALE = CashPolicy.SCALE.code
+REJECT = CashPolicy.REJECT.code
 
-# How often the common factor of purchases is lowered before they are given up.
-MOST_ROUNDS = 50
-
-
-@kernel
-def is_working(order: Records) -> bool:
-    """Whether an order may still fill."""
-    return order["status"] == PENDING or order["status"] == PARTIALLY_FILLED
-
-
-@kernel
-def finish(order: Records, status: int, reason: int, bar: int) -> None:
-    """End an order; changes it."""
-    order["status"] = status
-    order["reason"] = reason
-    order["finished"] = bar
+# The order of an order in its group: sales first, and among them those of what was held when the
+# pass began; one bar touches stop and target: the stop is assumed.
+NOT_NOW = -1
+HELD_STOP = 0
+HELD_SALE = 1
+OTHER_SALE = 2
+PURCHASE = 3
 
 
 @kernel
-def refuse(order: Records, reason: int, bar: int) -> None:
-    """End an order that cannot go on: cancelled if something of it filled, else rejected."""
-    ended = CANCELLED if order["filled"] > 0.0 else REJECTED
-    finish(order, ended, reason, bar)
+def rank_of(order: Records, group: int, held: float) -> int:
+    """Return the place of an order in the sequence of its group."""
+    if order["side"] == BUY:
+        return PURCHASE
+    if held <= 0.0:
+        return OTHER_SALE
+    return HELD_STOP if group == RESTING and order["type"] == STOP else HELD_SALE
 
 
 @kernel
@@ -77,108 +86,116 @@ def grant(
     left = max(max_participation * volume - used[asset], 0.0)
     granted = demand if demand <= left else rounded_down(left, step)
     used[asset] += granted
-    return granted
+    return granted if granted >= ZERO_QUANTITY else 0.0
 
 
 @kernel
-def cost_of_buy(quantity: float, price: float, costs: CostParams) -> float:
-    """Return what a purchase takes out of cash, slippage and commission included."""
-    notional = quantity * price_after_slippage(quantity, price, costs)
-    return notional + commission_of(notional, costs)
-
-
-@kernel
-def fill(
+def sell(
     order: Records,
-    quantity: float,
     price: float,
     bar: int,
+    volume: float,
     account: Records,
     holdings: Records,
+    used: Floats,
+    used_in: Ints,
+    max_participation: float,
+    costs: CostParams,
     fills: Records,
     n_fills: Ints,
+) -> bool:
+    """Fill a sale as far as holding and volume allow; whether that closed the position.
+
+    Changes the order, the account, the holding, `used` and `fills`.
+    """
+    i = order["asset"]
+    held = holdings[i]["quantity"]
+    if held <= 0.0:
+        refuse(order, SHORT_NOT_ALLOWED, bar)
+        return False
+    demand = min(order["quantity"] - order["filled"], held)
+    quantity = grant(demand, order["step"], i, bar, volume, max_participation, used, used_in)
+    if quantity == 0.0:
+        return False
+    _, notional, commission = terms_of(order, -quantity, price, costs)
+    if commission > account[0]["cash"] + notional:
+        refuse(order, INSUFFICIENT_CASH, bar)
+        return False
+    fill(order, -quantity, price, bar, account, holdings, fills, n_fills, costs)
+    return bool(holdings[i]["quantity"] == 0.0)
+
+
+@kernel
+def close_out(book: Records, following: Ints, k: int, bar: int) -> None:
+    """Cancel what a closed position leaves without purpose; `k` is the asset's first order.
+
+    These are reduce-only orders, and sales that have begun. A sale that has not begun is refused
+    when its turn comes.
+    """
+    while k >= 0:
+        order = book[k]
+        if is_working(order):
+            if order["reduce_only"]:
+                finish(order, CANCELLED, POSITION_CLOSED, bar)
+            elif order["side"] == SELL and order["status"] == PARTIALLY_FILLED:
+                finish(order, CANCELLED, SHORT_NOT_ALLOWED, bar)
+        k = following[k]
+
+
+@kernel
+def buy_granted(
+    book: Records,
+    granted: Floats,
+    price: Floats,
+    group: int,
+    policy: int,
+    bar: int,
+    tolerance: float,
+    account: Records,
+    holdings: Records,
     costs: CostParams,
+    fills: Records,
+    n_fills: Ints,
 ) -> None:
-    """Execute `quantity` (signed) of an order at `price` before slippage.
+    """Fill purchases as far as cash allows; what cash has cut is over.
 
-    Changes the order, cash, the holding, and appends to `fills`.
+    Changes orders, the account, the holdings and `fills`.
     """
-    fill_price = price_after_slippage(quantity, price, costs)
-    units = abs(quantity)
-    notional = units * fill_price
-    commission = commission_of(notional, costs)
-    if quantity > 0.0:
-        account[0]["cash"] -= notional + commission
-    else:
-        account[0]["cash"] += notional - commission
-
-    holding = holdings[order["asset"]]
-    before = holding["quantity"]
-    after = without_dust(before + quantity)
-    if before == 0.0:
-        holding["entry_price"] = fill_price
-        holding["entry"] = bar
-    elif quantity > 0.0:
-        holding["entry_price"] = (before * holding["entry_price"] + notional) / (before + quantity)
-    if after == 0.0:
-        holding["entry_price"] = np.nan
-        holding["entry"] = -1
-    holding["quantity"] = after
-
-    order["filled"] += units
-    order["fill_value"] += notional
-    if order["quantity"] - order["filled"] < ZERO_QUANTITY:
-        finish(order, FILLED, NO_REASON, bar)
-    else:
-        order["status"] = PARTIALLY_FILLED
-
-    record = fills[n_fills[0]]
-    record["order_id"] = order["order_id"]
-    record["quantity"] = quantity
-    record["price"] = fill_price
-    record["commission"] = commission
-    record["slippage"] = units * abs(fill_price - price)
-    record["asset"] = order["asset"]
-    record["plan_idx"] = order["plan_idx"]
-    record["bar"] = bar
-    n_fills[0] += 1
-
-
-@kernel
-def affordable_factor(
-    book: Records, granted: Floats, price: Floats, cash: float, tolerance: float, costs: CostParams
-) -> float:
-    """Find the common factor by which purchases are scaled so that cash pays for them.
-
-    `granted` is by order (0: no purchase). 1 means the granted quantities themselves.
-    """
+    cash = account[0]["cash"]
     factor = 1.0
-    for _ in range(MOST_ROUNDS + 1):
-        total = 0.0
-        for k in range(granted.size):
-            if granted[k] > 0.0:
-                quantity = scaled(granted[k], factor, book[k]["step"])
-                if quantity > 0.0:
-                    total += cost_of_buy(quantity, price[book[k]["asset"]], costs)
-        if total <= cash + tolerance:
-            return factor
-        factor *= min(max(cash, 0.0) / total, 1.0 - 2e-9)
-    return 0.0
+    all_fit = total_cost(book, granted, price, 1.0, costs) <= cash + tolerance
+    if not all_fit and policy == SCALE and group != RESTING:
+        factor = affordable_factor(book, granted, price, cash, tolerance, costs)
+    one_by_one = not all_fit and (policy != SCALE or group == RESTING)
+    for k in range(granted.size):
+        if granted[k] == 0.0:
+            continue
+        order = book[k]
+        quantity = scaled(granted[k], factor, order["step"])
+        if one_by_one:
+            cash = account[0]["cash"]
+            if policy == REJECT:
+                fits = is_affordable(order, granted[k], price[k], cash, tolerance, costs)
+                quantity = granted[k] if fits else 0.0
+            else:
+                quantity = largest_affordable(order, granted[k], price[k], cash, tolerance, costs)
+        if quantity >= ZERO_QUANTITY:
+            fill(order, quantity, price[k], bar, account, holdings, fills, n_fills, costs)
+        else:
+            quantity = 0.0
+        if quantity < granted[k] and is_working(order):
+            refuse(order, INSUFFICIENT_CASH, bar)
 
 
 @kernel
-def scaled(granted: float, factor: float, step: int) -> float:
-    """Return a granted quantity under the common factor, rounded down unless that is 1."""
-    if factor == 1.0:
-        return granted
-    return rounded_down(factor * granted, step)
-
-
-@kernel
-def match_market_orders(
+def match_orders(
     bar: int,
     since: int,
-    price: Floats,
+    market: Floats,
+    open_: Floats,
+    high: Floats,
+    low: Floats,
+    close: Floats,
     volume: Floats,
     book: Records,
     account: Records,
@@ -186,13 +203,14 @@ def match_market_orders(
     used: Floats,
     used_in: Ints,
     max_participation: float,
+    policy: int,
     costs: CostParams,
     done: Records,
     n_done: Ints,
     fills: Records,
     n_fills: Ints,
 ) -> None:
-    """Match every working market order against one bar.
+    """Match the working orders against one bar.
 
     Parameters
     ----------
@@ -200,112 +218,68 @@ def match_market_orders(
         Number of the bar, written to fills and finished orders.
     since : int
         Only orders that were submitted in this bar or later are matched.
-    price, volume : (n_assets,) arrays
-        The price before slippage (NaN or <= 0: the asset has no bar, its orders rest), and the
-        volume that the participation cap is a part of (not read without a cap).
+    market, open_, high, low, close, volume : (n_assets,) arrays
+        The price of market orders, the bar (NaN or <= 0: the asset has none, its orders rest),
+        and the volume that the participation cap is a part of (not read without a cap).
     book, account, holdings, used, used_in
         The state of the account; changed. Finished orders leave the book.
+    policy : int
+        Code of `CashPolicy`.
     done, fills : records with room for one row per working order; appended to.
     n_done, n_fills : (1,) arrays: rows used in the two tables; changed.
     """
     n = account[0]["n_working"]
-    tolerance = 1e-6 + 1e-12 * max(account[0]["cash"], 0.0)
-    granted = np.zeros(n)
-    n_buys = 0
-    went_flat = False
+    group = np.full(n, NOT_NOW, np.int64)
+    rank = np.empty(n, np.int64)
+    price = np.empty(n)
+    in_group = np.zeros(N_GROUPS, np.int64)
     for k in range(n):
         order = book[k]
+        if order["created"] < since:
+            continue
         i = order["asset"]
-        if order["created"] < since or not price[i] > 0.0:
+        which = group_of(order)
+        price[k] = price_before_slippage(
+            order, which, market[i], open_[i], high[i], low[i], close[i]
+        )
+        if not price[k] > 0.0:
             continue
-        if order["side"] == BUY:
-            n_buys += 1
+        if order["type"] == STOP:
+            order["triggered"] = True
+        group[k] = which
+        rank[k] = rank_of(order, which, holdings[i]["quantity"])
+        in_group[which] += 1
+
+    first = np.empty(0, np.int64)
+    following = np.empty(0, np.int64)
+    for now in range(N_GROUPS):
+        if in_group[now] == 0:
             continue
-        held = holdings[i]["quantity"]
-        if held <= 0.0:
-            refuse(order, SHORT_NOT_ALLOWED, bar)
-            continue
-        demand = min(order["quantity"] - order["filled"], held)
-        quantity = grant(demand, order["step"], i, bar, volume[i], max_participation, used, used_in)
-        if quantity < ZERO_QUANTITY:
-            continue
-        fill(order, -quantity, price[i], bar, account, holdings, fills, n_fills, costs)
-        went_flat = went_flat or holdings[i]["quantity"] == 0.0
-    if went_flat:
-        # A sale that has begun cannot go on with nothing to sell. One that has not begun is
-        # refused when its turn comes.
-        for k in range(n):
-            order = book[k]
-            begun = order["side"] == SELL and order["status"] == PARTIALLY_FILLED
-            if begun and holdings[order["asset"]]["quantity"] == 0.0:
-                finish(order, CANCELLED, SHORT_NOT_ALLOWED, bar)
-    if n_buys > 0:
-        for k in range(n):
-            order = book[k]
-            i = order["asset"]
-            if order["side"] == BUY and order["created"] >= since and price[i] > 0.0:
-                demand = order["quantity"] - order["filled"]
-                quantity = grant(
-                    demand, order["step"], i, bar, volume[i], max_participation, used, used_in
-                )
-                granted[k] = quantity if quantity >= ZERO_QUANTITY else 0.0
-        factor = affordable_factor(book, granted, price, account[0]["cash"], tolerance, costs)
-        for k in range(n):
-            if granted[k] == 0.0:
-                continue
-            order = book[k]
-            quantity = scaled(granted[k], factor, order["step"])
-            if quantity >= ZERO_QUANTITY:
-                fill(
-                    order, quantity, price[order["asset"]], bar, account, holdings, fills,
-                    n_fills, costs,
+        tolerance = 1e-6 + 1e-12 * max(account[0]["cash"], 0.0)
+        for turn in range(PURCHASE):
+            for k in range(n):
+                if group[k] != now or rank[k] != turn or not is_working(book[k]):
+                    continue
+                i = book[k]["asset"]
+                closed = sell(
+                    book[k], price[k], bar, volume[i], account, holdings, used, used_in,
+                    max_participation, costs, fills, n_fills,
                 )  # fmt: skip
-            if factor < 1.0 and is_working(order):
-                refuse(order, INSUFFICIENT_CASH, bar)
+                if closed:
+                    if first.size == 0:
+                        first, following = link_orders(book[:n], holdings.size)
+                    close_out(book, following, first[i], bar)
+        granted = np.zeros(n)
+        for k in range(n):
+            if group[k] == now and rank[k] == PURCHASE and is_working(book[k]):
+                order = book[k]
+                i = order["asset"]
+                granted[k] = grant(
+                    order["quantity"] - order["filled"], order["step"], i, bar, volume[i],
+                    max_participation, used, used_in,
+                )  # fmt: skip
+        buy_granted(
+            book, granted, price, now, policy, bar, tolerance, account, holdings, costs, fills,
+            n_fills,
+        )  # fmt: skip
     clear_finished(book, account, done, n_done)
-
-
-@kernel
-def clear_finished(book: Records, account: Records, done: Records, n_done: Ints) -> None:
-    """Move finished orders from the book to `done`, closing the gaps; changes all four."""
-    kept = 0
-    for k in range(account[0]["n_working"]):
-        if is_working(book[k]):
-            if kept != k:
-                book[kept] = book[k]
-            kept += 1
-        else:
-            done[n_done[0]] = book[k]
-            n_done[0] += 1
-    account[0]["n_working"] = kept
-
-
-@kernel
-def accept_orders(
-    planned: Records, plan_idx: int, bar: int, book: Records, account: Records
-) -> None:
-    """Append orders (market, with their steps) to the book, which has room; changes both last."""
-    n = account[0]["n_working"]
-    order_id = account[0]["next_order_id"]
-    for k in range(planned.size):
-        order = book[n + k]
-        quantity = planned[k]["quantity"]
-        order["order_id"] = order_id + k
-        order["quantity"] = abs(quantity)
-        order["filled"] = 0.0
-        order["fill_value"] = 0.0
-        order["limit_price"] = np.nan
-        order["stop_price"] = np.nan
-        order["asset"] = planned[k]["asset"]
-        order["plan_idx"] = plan_idx
-        order["created"] = bar
-        order["finished"] = -1
-        order["step"] = planned[k]["step"]
-        order["side"] = BUY if quantity > 0.0 else SELL
-        order["type"] = MARKET
-        order["status"] = PENDING
-        order["reason"] = NO_REASON
-        order["triggered"] = False
-        order["reduce_only"] = False
-    account[0]["n_working"] = n + planned.size
-    account[0]["next_order_id"] = order_id + planned.size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from math import isnan
 
 import numpy as np
 
@@ -95,6 +96,10 @@ def snapshot_ledger(
                 quantity=float(record["quantity"]),
                 filled_quantity=float(record["filled"]),
                 order_type=OrderType.from_code(record["type"]),
+                limit_price=_price(record["limit_price"]),
+                stop_price=_price(record["stop_price"]),
+                triggered=bool(record["triggered"]),
+                reduce_only=bool(record["reduce_only"]),
                 status=OrderStatus.from_code(record["status"]),
                 order_id=int(record["order_id"]),
             )
@@ -102,3 +107,8 @@ def snapshot_ledger(
         ),
         costs=costs,
     )
+
+
+def _price(price: float) -> float | None:
+    """Return a price of an order, None for NaN."""
+    return None if isnan(price) else float(price)

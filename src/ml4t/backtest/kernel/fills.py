@@ -1,0 +1,107 @@
+"""One fill and the ends of an order: the only place where cash and holdings move."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ml4t.backtest.enums import OrderStatus, Reason
+from ml4t.backtest.kernel.costs import commission_of, price_after_slippage
+from ml4t.backtest.kernel.jit import kernel
+from ml4t.backtest.kernel.prices import slips
+from ml4t.backtest.kernel.quantities import ZERO_QUANTITY, without_dust
+from ml4t.backtest.records import CostParams, Ints, Records
+
+PENDING = OrderStatus.PENDING.code
+PARTIALLY_FILLED = OrderStatus.PARTIALLY_FILLED.code
+FILLED = OrderStatus.FILLED.code
+CANCELLED = OrderStatus.CANCELLED.code
+REJECTED = OrderStatus.REJECTED.code
+NO_REASON = Reason.NONE.code
+
+
+@kernel
+def is_working(order: Records) -> bool:
+    """Whether an order may still fill."""
+    return bool(order["status"] == PENDING or order["status"] == PARTIALLY_FILLED)
+
+
+@kernel
+def finish(order: Records, status: int, reason: int, bar: int) -> None:
+    """End an order; changes it."""
+    order["status"] = status
+    order["reason"] = reason
+    order["finished"] = bar
+
+
+@kernel
+def refuse(order: Records, reason: int, bar: int) -> None:
+    """End an order that cannot go on: cancelled if something of it filled, else rejected."""
+    ended = CANCELLED if order["filled"] > 0.0 else REJECTED
+    finish(order, ended, reason, bar)
+
+
+@kernel
+def terms_of(
+    order: Records, quantity: float, price: float, costs: CostParams
+) -> tuple[float, float, float]:
+    """Return fill price, notional and commission of trading `quantity` (signed) of an order."""
+    fill_price = price_after_slippage(quantity, price, costs) if slips(order) else price
+    units = abs(quantity)
+    notional = units * fill_price
+    commission = commission_of(units, notional, order["filled"], order["fill_value"], costs)
+    return fill_price, notional, commission
+
+
+@kernel
+def fill(
+    order: Records,
+    quantity: float,
+    price: float,
+    bar: int,
+    account: Records,
+    holdings: Records,
+    fills: Records,
+    n_fills: Ints,
+    costs: CostParams,
+) -> None:
+    """Execute `quantity` (signed) of an order at `price` before slippage.
+
+    Changes the order, cash, the holding, and appends to `fills`.
+    """
+    fill_price, notional, commission = terms_of(order, quantity, price, costs)
+    units = abs(quantity)
+    if quantity > 0.0:
+        account[0]["cash"] -= notional + commission
+    else:
+        account[0]["cash"] += notional - commission
+
+    holding = holdings[order["asset"]]
+    before = holding["quantity"]
+    after = without_dust(before + quantity)
+    if before == 0.0:
+        holding["entry_price"] = fill_price
+        holding["entry"] = bar
+    elif quantity > 0.0:
+        holding["entry_price"] = (before * holding["entry_price"] + notional) / (before + quantity)
+    if after == 0.0:
+        holding["entry_price"] = np.nan
+        holding["entry"] = -1
+    holding["quantity"] = after
+
+    order["filled"] += units
+    order["fill_value"] += notional
+    if order["quantity"] - order["filled"] < ZERO_QUANTITY:
+        finish(order, FILLED, NO_REASON, bar)
+    else:
+        order["status"] = PARTIALLY_FILLED
+
+    record = fills[n_fills[0]]
+    record["order_id"] = order["order_id"]
+    record["quantity"] = quantity
+    record["price"] = fill_price
+    record["commission"] = commission
+    record["slippage"] = units * abs(fill_price - price)
+    record["asset"] = order["asset"]
+    record["plan_idx"] = order["plan_idx"]
+    record["bar"] = bar
+    n_fills[0] += 1
