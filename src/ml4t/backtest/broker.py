@@ -6,12 +6,13 @@ import math
 import numbers
 from collections.abc import Mapping
 from datetime import datetime
+from typing import TypeGuard
 
 import numpy as np
 
 from ml4t.backtest.config import BacktestConfig, RebalanceConfig
 from ml4t.backtest.enums import ExecutionMode, OrderSide, OrderStatus, Reason
-from ml4t.backtest.errors import DataError, OrderError, listed, nearest
+from ml4t.backtest.errors import DataError, OrderError, StateError, listed, nearest
 from ml4t.backtest.execution.inputs import PlanInputs, usable_price
 from ml4t.backtest.execution.plan import RebalancePlan, make_plan
 from ml4t.backtest.execution.weights import weights_vector
@@ -22,7 +23,7 @@ from ml4t.backtest.kernel import accounting, matching
 from ml4t.backtest.ledger.ledger import Ledger
 from ml4t.backtest.ledger.snapshot import PortfolioSnapshot
 from ml4t.backtest.ledger.views import Positions, list_fills, snapshot_ledger
-from ml4t.backtest.records import PLAN, PLANNED_ORDER, Floats, Records
+from ml4t.backtest.records import PLAN, PLANNED_ORDER, Floats, Ints, Records
 from ml4t.backtest.types import Fill, Order, Orders, Position
 
 
@@ -45,6 +46,7 @@ class Broker:
     Examples
     --------
     >>> from datetime import datetime
+    from typing import TypeGuard
     >>> broker = Broker(initial_cash=1_000.0)
     >>> order = broker.submit_order("AAPL", 5)
     >>> broker.step(datetime(2024, 1, 2), {"AAPL": {"open": 100.0, "close": 104.0}})
@@ -101,8 +103,16 @@ class Broker:
         """
         if self._follows_feed:
             raise OrderError("step: this broker follows a feed; only one made alone is stepped")
-        if self.ledger.timestamps and not timestamp > self.ledger.timestamps[-1]:
-            raise DataError(f"step: {timestamp} is not later than {self.ledger.timestamps[-1]}")
+        if not isinstance(timestamp, datetime):
+            raise DataError(f"step: timestamp={timestamp!r} is not a datetime")
+        if self.ledger.timestamps:
+            before = self.ledger.timestamps[-1]
+            if (before.tzinfo is None) != (timestamp.tzinfo is None):
+                raise DataError(
+                    f"step: {timestamp} and {before} must both have a time zone, or neither"
+                )
+            if not timestamp > before:
+                raise DataError(f"step: {timestamp} is not later than {before}")
         needs_volume = self.config.max_participation is not None
         values = {name: checked_bar(name, bar, needs_volume) for name, bar in bars.items()}
         new = [name for name in values if name not in self.ledger.index]
@@ -149,7 +159,9 @@ class Broker:
 
     @property
     def data(self) -> BarData:
-        """The present bar as a strategy sees it."""
+        """The present bar as a strategy sees it; there is none before the first."""
+        if self._bar < 0:
+            raise StateError("broker: there is no bar yet, so there is no data; wait for the first")
         return BarData(self._bars, self._row)
 
     # ------------------------------------------------------------------ the account
@@ -165,7 +177,9 @@ class Broker:
 
     @property
     def _marks(self) -> Floats:
-        marks: Floats = self._bars.mark[max(self._row, 0)]
+        if self._bar < 0:
+            return np.full(len(self.ledger.assets), np.nan)
+        marks: Floats = self._bars.mark[self._row]
         return marks
 
     @property
@@ -226,9 +240,7 @@ class Broker:
         return True
 
     def _book_row(self, order_id: object) -> int | None:
-        if isinstance(order_id, bool) or not isinstance(order_id, numbers.Integral):
-            return None
-        return self.ledger.book_row(int(order_id))
+        return self.ledger.book_row(int(order_id)) if _is_order_id(order_id) else None
 
     def _cancel(self, rows: list[int], reason: Reason) -> None:
         ledger = self.ledger
@@ -244,14 +256,20 @@ class Broker:
         Returns None where nothing is to be sent: nothing is held, a close is working already, or
         the asset has no price now.
         """
+        self._check_asset(asset)
+        if asset not in self.ledger.index:
+            return None
         # An exit reads no other rule than these two.
         rules = RebalanceConfig(unmentioned="hold", cancel_before_rebalance=False)
         inputs = self.plan_inputs({asset: 0.0}, rules)
-        orders = self.submit_plan(make_plan(inputs))
+        orders = self._apply(make_plan(inputs), plan_idx=-1, reason=Reason.CANCELLED)
         return orders[0] if orders else None
 
     def submit_plan(self, plan: RebalancePlan) -> Orders:
         """Apply a plan: its cancels first, then its orders in sequence.
+
+        A plan is applied as it is, to the account as it is now: a plan that is submitted twice
+        sends its orders twice.
 
         Raises
         ------
@@ -259,29 +277,13 @@ class Broker:
             If an order that the plan cancels does not work any more, or an asset is unknown to
             the feed. Nothing has changed then.
         """
-        stale = [order_id for order_id in plan.cancels if self._book_row(order_id) is None]
-        if stale:
-            raise OrderError(
-                f"plan: orders {listed(stale)} that it cancels do not work any more; "
-                "make a new plan from the account as it is now"
-            )
-        planned, names = plan.order_records, plan.inputs.assets
-        columns = None
-        if names is not self.ledger.assets:
-            for name in names:
-                self._check_asset(name)
-            if not self.ledger.index.keys() >= set(names):
-                self._add_assets(list(names))
-            columns = np.array([self.ledger.index[name] for name in names], np.int32)
-            planned = planned.copy()
-            planned["asset"] = columns[planned["asset"]]
+        self._check_plan(plan)
         ledger = self.ledger
         plan_idx = len(ledger.plans)
-        if plan.cancels:
-            found = (self._book_row(order_id) for order_id in plan.cancels)
-            self._cancel([row for row in found if row is not None], Reason.REBALANCE)
+        orders = self._apply(plan, plan_idx, Reason.REBALANCE)
         rows = ledger.plan_rows.append(plan.row_records)
         rows["plan_idx"] = plan_idx
+        columns = self._columns_of(plan)
         if columns is not None:
             rows["asset"] = columns[rows["asset"]]
         record = np.zeros(1, PLAN)
@@ -292,10 +294,44 @@ class Broker:
             plan_idx,
             self._bar,
             rows.size,
-            planned.size,
+            len(orders),
             len(plan.cancels),
         )
         ledger.plans.append(record)
+        return orders
+
+    def _check_plan(self, plan: RebalancePlan) -> None:
+        """Raise if a plan was made for an account that is not as it was, or for another feed."""
+        stale = [order_id for order_id in plan.cancels if self._book_row(order_id) is None]
+        if stale:
+            raise OrderError(
+                f"plan: orders {listed(stale)} that it cancels do not work any more; "
+                "make a new plan from the account as it is now"
+            )
+        if plan.inputs.assets is not self.ledger.assets:
+            for name in plan.inputs.assets:
+                self._check_asset(name)
+
+    def _columns_of(self, plan: RebalancePlan) -> Ints | None:
+        """Return our indices of a plan's assets, None where they are the same."""
+        names = plan.inputs.assets
+        if names is self.ledger.assets:
+            return None
+        new = [name for name in names if name not in self.ledger.index]
+        if new:
+            self._add_assets(new)
+        return np.array([self.ledger.index[name] for name in names], np.int64)
+
+    def _apply(self, plan: RebalancePlan, plan_idx: int, reason: Reason) -> Orders:
+        """Cancel and submit what a checked plan says."""
+        planned = plan.order_records
+        columns = self._columns_of(plan)
+        if columns is not None:
+            planned = planned.copy()
+            planned["asset"] = columns[planned["asset"]]
+        if plan.cancels:
+            found = (self._book_row(order_id) for order_id in plan.cancels)
+            self._cancel([row for row in found if row is not None], reason)
         return self._accept(planned, plan_idx)
 
     def _check_asset(self, asset: str) -> None:
@@ -308,7 +344,13 @@ class Broker:
 
     def get_order(self, order_id: int) -> Order:
         """Return an order by its id; raises `ValueError` for an unknown one."""
-        self.ledger.order_record(order_id)
+        if not _is_order_id(order_id):
+            submitted = int(self.ledger.account["next_order_id"][0])
+            raise OrderError(
+                f"order {order_id!r} is unknown; {submitted} orders were submitted so far, "
+                "numbered from 0"
+            )
+        self.ledger.order_record(int(order_id))
         return Order(self.ledger, order_id)
 
     @property
@@ -354,7 +396,7 @@ class Broker:
         """
         ledger = self.ledger
         is_present = data is None or (
-            isinstance(data, BarData) and data.bars is self._bars and data.row == self._row
+            isinstance(data, BarData) and data.is_of(self._bars, self._row)
         )
         is_known = self._follows_feed or weights.keys() <= ledger.index.keys()
         if not is_present or not is_known or self._bar < 0:
@@ -386,6 +428,10 @@ class Broker:
             f"Broker(cash={self.cash:,.2f}, positions={len(self.positions)}, "
             f"working_orders={self.ledger.n_working})"
         )
+
+
+def _is_order_id(order_id: object) -> TypeGuard[int]:
+    return isinstance(order_id, numbers.Integral) and not isinstance(order_id, bool)
 
 
 def _signed_quantity(asset: object, quantity: object, side: OrderSide | str | None) -> float:

@@ -12,9 +12,9 @@ import numpy as np
 
 from ml4t.backtest.config import RebalanceConfig
 from ml4t.backtest.costs import Costs
-from ml4t.backtest.enums import OrderSide, OrderStatus, OrderType
+from ml4t.backtest.enums import Coded, OrderSide, OrderStatus, OrderType
 from ml4t.backtest.errors import InputError, listed
-from ml4t.backtest.execution.weights import weights_vector
+from ml4t.backtest.execution.weights import is_finite, weights_vector
 from ml4t.backtest.kernel.quantities import ZERO_QUANTITY
 from ml4t.backtest.ledger.snapshot import PortfolioSnapshot, WorkingOrder
 from ml4t.backtest.records import ORDER, Floats, Records
@@ -101,12 +101,11 @@ class PlanInputs:
         )
 
 
-def usable_price(price: object) -> float:
+def usable_price(price: Any) -> float:
     """Return a price as a float, NaN if it is none: absent, not a number, not finite or <= 0."""
     if isinstance(price, bool) or not isinstance(price, numbers.Real):
         return math.nan
-    value = float(price)
-    return value if math.isfinite(value) and value > 0.0 else math.nan
+    return float(price) if is_finite(price) and price > 0.0 else math.nan
 
 
 def _without_dust(quantity: float) -> float:
@@ -126,7 +125,7 @@ def _finite(what: str, values: Mapping[str, object]) -> dict[str, float]:
         for name, value in values.items()
         if isinstance(value, (bool, np.bool_))
         or not isinstance(value, numbers.Real)
-        or not math.isfinite(value)
+        or not is_finite(value)
     ]
     if wrong:
         raise InputError(f"snapshot: {what} {', '.join(wrong[:5])} is not a finite number")
@@ -150,9 +149,17 @@ def _order_records(orders: tuple[WorkingOrder, ...], index: Mapping[str, int]) -
         record["quantity"] = amounts["quantity"]
         record["filled"] = min(amounts["filled_quantity"], amounts["quantity"])
         record["asset"] = index[order.asset]
-        record["side"] = OrderSide(order.side).code
-        record["type"] = OrderType(order.order_type).code
-        record["status"] = OrderStatus(order.status).code
+        record["side"] = _code(OrderSide, order.side, f"{where}: side")
+        record["type"] = _code(OrderType, order.order_type, f"{where}: order_type")
+        record["status"] = _code(OrderStatus, order.status, f"{where}: status")
         record["triggered"] = bool(order.triggered)
         record["reduce_only"] = bool(order.reduce_only)
     return records
+
+
+def _code(kind: type[Coded], value: object, where: str) -> int:
+    """Return the code of a member or its string; raises for what is neither."""
+    members = {str(member): member.code for member in kind}
+    if not isinstance(value, str) or value not in members:
+        raise InputError(f"snapshot: {where} is {value!r}; use one of {listed(members, 9)}")
+    return members[value]

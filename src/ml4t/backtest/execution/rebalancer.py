@@ -11,6 +11,7 @@ import numpy as np
 from ml4t.backtest.broker import Broker
 from ml4t.backtest.config import RebalanceConfig
 from ml4t.backtest.enums import OrderSide, OrderStatus, OrderType
+from ml4t.backtest.errors import InputError, listed
 from ml4t.backtest.execution.inputs import PlanInputs, usable_price
 from ml4t.backtest.execution.plan import RebalancePlan, make_plan
 from ml4t.backtest.execution.weights import as_weights
@@ -190,6 +191,12 @@ def snapshot_of(broker: BrokerLike, data: Prices) -> PortfolioSnapshot:
             usable_price(position.entry_price),
         )
         marks[name] = next((p for p in candidates if p is not None and not isnan(p)), nan)
+    unvalued = [name for name, mark in marks.items() if positions[name] and isnan(mark)]
+    if unvalued:
+        raise InputError(
+            f"broker: {listed(unvalued)} are held but have no close in data, no market_price and "
+            "no entry_price; pass their last close in data"
+        )
     names = sorted(positions)
     quantity = np.array([positions[name] for name in names], np.float64)
     mark = np.array([marks[name] for name in names], np.float64)
