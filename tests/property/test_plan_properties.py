@@ -90,4 +90,5 @@ def test_no_trade_takes_a_position_above_its_target(case: PlanCase) -> None:
         if row.reason == "ordered" and row.quantity * row.target_weight > 0.0:
             held = case.positions.get(row.asset, 0.0) + row.quantity
             worth = held * row.price * case.multipliers.get(row.asset, 1.0)
-            assert abs(worth) <= abs(row.target_weight) * plan.equity * (1.0 + 1e-8) + 1e-6
+            toward = worth if row.target_weight > 0.0 else -worth
+            assert toward <= abs(row.target_weight) * plan.equity * (1.0 + 1e-8) + 1e-6

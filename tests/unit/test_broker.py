@@ -264,7 +264,7 @@ def test_a_bad_order_changes_nothing(arguments: tuple[Any, ...], match: str) -> 
 )
 def test_an_asset_that_the_feed_does_not_have(ask: Callable[[Broker], object]) -> None:
     broker = Broker(bars=feed_of({"AAPL": [10.0], "MSFT": [20.0]}).bars)
-    broker.advance()
+    broker.advance(0)
     before = state_of(broker)
     with pytest.raises(ValueError, match=r"'APPL'.*nearest: 'AAPL'"):
         ask(broker)

@@ -108,7 +108,7 @@ def test_a_strategy_that_never_trades() -> None:
     metrics = result.metrics
     assert (metrics["volatility"], metrics["annual_return"], metrics["max_drawdown"]) == (0, 0, 0)
     assert math.isnan(metrics["sharpe_ratio"])
-    assert "nan" in result.summary()
+    assert "n/a" in result.summary()
 
 
 def test_next_bar_and_same_bar() -> None:

@@ -13,18 +13,19 @@ import numpy as np
 from ml4t.backtest.config import BacktestConfig, RebalanceConfig
 from ml4t.backtest.enums import ExecutionMode, OrderSide, OrderStatus, Reason
 from ml4t.backtest.errors import DataError, OrderError, StateError, listed, nearest
-from ml4t.backtest.execution.inputs import PlanInputs, usable_price
+from ml4t.backtest.execution.inputs import PlanInputs, closes_of
 from ml4t.backtest.execution.plan import RebalancePlan, make_plan
-from ml4t.backtest.execution.weights import weights_vector
+from ml4t.backtest.execution.weights import is_finite, weights_vector
 from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.feed.stepping import checked_bar, next_bars, no_bars, widened
 from ml4t.backtest.feed.view import BarData
 from ml4t.backtest.kernel import accounting, matching
+from ml4t.backtest.kernel.quantities import ZERO_QUANTITY
 from ml4t.backtest.ledger.ledger import Ledger
 from ml4t.backtest.ledger.snapshot import PortfolioSnapshot
-from ml4t.backtest.ledger.views import Positions, list_fills, snapshot_ledger
+from ml4t.backtest.ledger.views import Positions, list_fills, list_trades, snapshot_ledger
 from ml4t.backtest.records import PLAN, PLANNED_ORDER, Floats, Ints, Records
-from ml4t.backtest.types import Fill, Order, Orders, Position
+from ml4t.backtest.types import Fill, Order, Orders, Position, Trade
 
 
 class Broker:
@@ -46,7 +47,6 @@ class Broker:
     Examples
     --------
     >>> from datetime import datetime
-    from typing import TypeGuard
     >>> broker = Broker(initial_cash=1_000.0)
     >>> order = broker.submit_order("AAPL", 5)
     >>> broker.step(datetime(2024, 1, 2), {"AAPL": {"open": 100.0, "close": 104.0}})
@@ -74,16 +74,41 @@ class Broker:
         self._follows_feed = bars is not None
         self._bars = no_bars() if bars is None else bars
         self._bar = -1
-        timestamps = [] if bars is None else bars.timestamps
-        self.ledger = Ledger(self._bars.assets, settings.initial_cash, timestamps)
+        self._is_over = False
+        timestamps = [] if bars is None else list(bars.timestamps)
+        n_bars = len(timestamps)
+        self.ledger = Ledger(self._bars.assets, settings.initial_cash, timestamps, n_bars)
+        self._costs = settings.costs
+        self._cost_params = settings.costs.params
 
     # ------------------------------------------------------------------ the market
 
-    def advance(self) -> None:
-        """Go to the next bar of the feed and match the working orders against it."""
-        self._bar += 1
+    def advance(self, bar: int) -> None:
+        """Go to bar number `bar` of the feed and match the working orders against it.
+
+        Raises
+        ------
+        StateError
+            If that is not the next bar: an engine drives the broker, a strategy does not.
+        """
+        if not self._follows_feed or bar != self._bar + 1 or bar >= len(self._bars.times):
+            raise StateError(
+                f"broker: bar {bar} does not follow bar {self._bar} of a feed; leave advance to "
+                "the engine, and use step on a broker that was made alone"
+            )
+        self._bar = bar
         if self.ledger.n_working:
             self._match(self._bars.open, since=-1)
+
+    def finish(self) -> None:
+        """Record what is left and accept nothing any more: the run is over."""
+        if self._follows_feed:
+            self.ledger.record_equity(self._bar + 1, self._bars.mark)
+        self._is_over = True
+
+    def _check_open(self) -> None:
+        if self._is_over:
+            raise StateError("broker: the run is over; orders are not accepted any more")
 
     def step(self, timestamp: datetime, bars: Mapping[str, Mapping[str, float]]) -> None:
         """Bring the next bar by hand: match the working orders, then mark to its close.
@@ -126,11 +151,15 @@ class Broker:
 
     def settle(self) -> None:
         """End the bar: in SAME_BAR mode match what was submitted in it, at its close."""
-        if self.config.execution_mode is ExecutionMode.SAME_BAR and self.ledger.n_working:
+        if self._bar < 0 or self.config.execution_mode is not ExecutionMode.SAME_BAR:
+            return
+        if self.ledger.n_working:
             self._match(self._bars.close, since=self._bar)
 
     def _match(self, price: Floats, since: int) -> None:
         ledger, row = self.ledger, self._row
+        if self._follows_feed:
+            ledger.record_equity(self._bar, self._bars.mark)
         n_working = ledger.n_working
         # Without a cap there is no volume to share, and what stands in for it is not read.
         volume = price if self._bars.volume is None else self._bars.volume
@@ -145,7 +174,7 @@ class Broker:
             ledger.volume_used,
             ledger.volume_used_in,
             self.config.participation,
-            self.config.costs.params,
+            self._cost_params,
             ledger.done.room(n_working),
             ledger.done.used,
             ledger.fills.room(n_working),
@@ -173,9 +202,10 @@ class Broker:
 
     def get_account_value(self) -> float:
         """Cash plus positions at their marks (the last close seen), in currency."""
-        return accounting.account_value(self.cash, self.ledger.holdings, self._marks)
+        ledger = self.ledger
+        held = ledger.holdings["quantity"]
+        return accounting.equity_of(ledger.cash, held, self._marks(), ledger.multiplier)
 
-    @property
     def _marks(self) -> Floats:
         if self._bar < 0:
             return np.full(len(self.ledger.assets), np.nan)
@@ -185,7 +215,7 @@ class Broker:
     @property
     def positions(self) -> Positions:
         """What is held, by asset; a live view."""
-        return Positions(self.ledger, lambda: self._marks)
+        return Positions(self.ledger, self._marks)
 
     def get_position(self, asset: str) -> Position | None:
         """Return what is held of an asset, None if nothing is."""
@@ -214,6 +244,7 @@ class Broker:
             For a quantity of 0, NaN or infinity, a negative one with a side, and an asset that the
             feed does not have. Nothing has changed then.
         """
+        self._check_open()
         signed = _signed_quantity(asset, quantity, side)
         self._check_asset(asset)
         if asset not in self.ledger.index:
@@ -233,6 +264,7 @@ class Broker:
 
     def cancel_order(self, order_id: int) -> bool:
         """Cancel a working order at once; False if it is unknown or done."""
+        self._check_open()
         row = self._book_row(order_id)
         if row is None:
             return False
@@ -256,6 +288,7 @@ class Broker:
         Returns None where nothing is to be sent: nothing is held, a close is working already, or
         the asset has no price now.
         """
+        self._check_open()
         self._check_asset(asset)
         if asset not in self.ledger.index:
             return None
@@ -302,6 +335,10 @@ class Broker:
 
     def _check_plan(self, plan: RebalancePlan) -> None:
         """Raise if a plan was made for an account that is not as it was, or for another feed."""
+        self._check_open()
+        if not isinstance(plan, RebalancePlan):
+            raise OrderError(f"plan: a {type(plan).__name__} is not a RebalancePlan")
+        plan.check_cancels()
         stale = [order_id for order_id in plan.cancels if self._book_row(order_id) is None]
         if stale:
             raise OrderError(
@@ -364,6 +401,11 @@ class Broker:
         return Orders(self.ledger, range(int(self.ledger.account["next_order_id"][0])))
 
     @property
+    def trades(self) -> list[Trade]:
+        """Round trips at average cost, in the order of their entries; open ones included."""
+        return list_trades(self.ledger)
+
+    @property
     def fills(self) -> list[Fill]:
         """Every fill, in sequence."""
         return list_fills(self.ledger)
@@ -380,8 +422,7 @@ class Broker:
         """
         if data is None:
             data = self.data if self._bar >= 0 else {}
-        prices = {name: usable_price(bar.get("close")) for name, bar in data.items()}
-        return snapshot_ledger(self.ledger, self._marks, prices, self.config.costs)
+        return snapshot_ledger(self.ledger, self._marks(), closes_of(data), self._costs)
 
     def plan_inputs(
         self,
@@ -407,15 +448,16 @@ class Broker:
         return PlanInputs(
             assets=ledger.assets,
             cash=self.cash,
+            equity=self.get_account_value(),
             quantity=ledger.holdings["quantity"].copy(),
             price=self._bars.close[self._row],
-            mark=self._marks,
+            mark=self._marks(),
             multiplier=ledger.multiplier,
             requested=weights_vector(weights, ledger.assets, ledger.index),
             orders=orders,
             order_ids=tuple(orders["order_id"].tolist()),
             config=config,
-            costs=self.config.costs,
+            costs=self._costs,
         )
 
     def _add_assets(self, names: list[str]) -> None:
@@ -439,8 +481,8 @@ def _signed_quantity(asset: object, quantity: object, side: OrderSide | str | No
     where = f"order for {asset!r}: quantity={quantity!r}"
     if isinstance(quantity, (bool, np.bool_)) or not isinstance(quantity, numbers.Real):
         raise OrderError(f"{where} is not a number")
-    value = float(quantity)
-    if not math.isfinite(value) or abs(value) < 1e-9:
+    value = float(quantity) if is_finite(quantity) else math.nan
+    if not math.isfinite(value) or abs(value) < ZERO_QUANTITY:
         raise OrderError(f"{where} must be finite and not 0")
     if side is None:
         return value

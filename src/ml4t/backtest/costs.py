@@ -6,6 +6,7 @@ A model is a kind and its numbers, not a function, so that the compiled kernel c
 from __future__ import annotations
 
 import math
+import numbers
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar
@@ -17,7 +18,7 @@ from ml4t.backtest.records import CostParams
 
 def _check_rate(model: object, rate: float, limit: float) -> None:
     """Raise unless 0 <= rate < limit."""
-    usable = not isinstance(rate, bool) and isinstance(rate, (int, float))
+    usable = not isinstance(rate, bool) and isinstance(rate, numbers.Real)
     if not usable or not math.isfinite(rate) or not 0.0 <= rate < limit:
         raise InputError(
             f"{type(model).__name__}: rate={rate!r} is out of range; pass a fraction with "

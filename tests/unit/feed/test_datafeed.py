@@ -274,15 +274,15 @@ def test_signals_are_laid_out_over_the_bars() -> None:
     signals = pl.DataFrame(
         {
             "date": [date(2024, 1, 2), date(2024, 1, 1)],
-            "Asset": ["B", "A"],
+            "Asset": ["A", "B"],
             "score": [0.5, -1.0],
             "Rank": [None, 2],
         }
     )
     bars = DataFeed(LONG, signals).bars
     assert set(bars.signals) == {"score", "Rank"}
-    np.testing.assert_array_equal(bars.signals["score"], [[-1.0, NAN], [NAN, 0.5]])
-    np.testing.assert_array_equal(bars.signals["Rank"], [[2.0, NAN], [NAN, NAN]])
+    np.testing.assert_array_equal(bars.signals["score"], [[NAN, -1.0], [0.5, NAN]])
+    np.testing.assert_array_equal(bars.signals["Rank"], [[NAN, 2.0], [NAN, NAN]])
 
 
 @pytest.mark.parametrize(
@@ -298,6 +298,10 @@ def test_signals_are_laid_out_over_the_bars() -> None:
             "times are in UTC, those of prices in no zone",
         ),
         (SIGNALS.with_columns(label=pl.lit("x")), "'label' has type String"),
+        (
+            pl.DataFrame({"timestamp": [datetime(2024, 1, 2)], "asset": ["B"], "score": [1.0]}),
+            "1 values of 'score' are for an asset that has no bar then, the first: 2024-01-02",
+        ),
         (pl.concat([SIGNALS, SIGNALS]), "3 pairs of time and asset"),
         (SIGNALS.drop("asset"), "no column symbol"),
     ],

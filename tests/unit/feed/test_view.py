@@ -121,7 +121,11 @@ def test_history_is_read_only(now: BarData) -> None:
 
 @pytest.mark.parametrize(
     ("field", "n_bars", "match"),
-    [("close", 0, "n_bars=0 must be >= 1"), ("close", -1, ">= 1"), ("vwap", 1, "no 'vwap'.*score")],
+    [
+        ("close", 0, "n_bars=0 must be a whole number >= 1"),
+        ("close", -1, ">= 1"),
+        ("vwap", 1, "no 'vwap'.*score"),
+    ],
 )
 def test_history_errors(now: BarData, field: str, n_bars: int, match: str) -> None:
     with pytest.raises(DataError, match=match):

@@ -123,10 +123,12 @@ def holdings_of(*quantities: float) -> np.ndarray:
     return holdings
 
 
-def test_account_value() -> None:
+def test_equity() -> None:
     # an asset that is not held may have no mark
     marks = np.array([10.0, NAN, 5.0])
-    assert accounting.account_value(100.0, holdings_of(2.0, 0.0, -4.0), marks) == 100 + 20 - 20
+    quantity = holdings_of(2.0, 0.0, -4.0)["quantity"]
+    multiplier = np.array([3.0, 1.0, 1.0])
+    assert accounting.equity_of(100.0, quantity, marks, multiplier) == 100 + 60 - 20
 
 
 def test_record_equity() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from math import isnan
+from numbers import Integral
 
 import numpy as np
 
@@ -139,7 +140,8 @@ class BarData(Mapping[str, Bar]):
         field : str
             "open", "high", "low", "close", "volume" or the name of a signal.
         n_bars : int
-            How many bars; fewer come back where the feed has not had so many yet. >= 1.
+            How many bars; fewer come back where the feed has not had so many yet, and one only
+            where a broker is stepped by hand. >= 1.
 
         Returns
         -------
@@ -151,8 +153,8 @@ class BarData(Mapping[str, Bar]):
         ValueError
             For a field that the feed does not have, or `n_bars` below 1.
         """
-        if n_bars < 1:
-            raise DataError(f"history: n_bars={n_bars} must be >= 1")
+        if isinstance(n_bars, bool) or not isinstance(n_bars, Integral) or n_bars < 1:
+            raise DataError(f"history: n_bars={n_bars!r} must be a whole number >= 1")
         values: Floats = self._matrix(field)[max(0, self._row + 1 - n_bars) : self._row + 1]
         return values
 

@@ -81,6 +81,12 @@ def grant(
 
 
 @kernel
+def cash_tolerance(cash: float) -> float:
+    """Return by how much cash may fall below zero, given cash at the start of the sales."""
+    return 1e-6 + 1e-12 * max(cash, 0.0)
+
+
+@kernel
 def cost_of_buy(quantity: float, price: float, costs: CostParams) -> float:
     """Return what a purchase takes out of cash, slippage and commission included."""
     notional = quantity * price_after_slippage(quantity, price, costs)
@@ -162,6 +168,8 @@ def affordable_factor(
                     total += cost_of_buy(quantity, price[book[k]["asset"]], costs)
         if total <= cash + tolerance:
             return factor
+        if total <= 0.0:
+            break
         factor *= min(max(cash, 0.0) / total, 1.0 - 2e-9)
     return 0.0
 
@@ -209,7 +217,7 @@ def match_market_orders(
     n_done, n_fills : (1,) arrays: rows used in the two tables; changed.
     """
     n = account[0]["n_working"]
-    tolerance = 1e-6 + 1e-12 * max(account[0]["cash"], 0.0)
+    tolerance = cash_tolerance(account[0]["cash"])
     granted = np.zeros(n)
     n_buys = 0
     went_flat = False

@@ -35,7 +35,7 @@ def is_protective(order: Records) -> bool:
 @kernel
 def signed_remaining(order: Records) -> float:
     """Return what a working order has still to trade, positive for a buy."""
-    remaining = order["quantity"] - order["filled"]
+    remaining = without_dust(order["quantity"] - order["filled"])
     return remaining if order["side"] == BUY else -remaining
 
 
