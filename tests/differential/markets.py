@@ -5,6 +5,7 @@ Values are "nice" as often as not, so that thresholds and whole numbers are met 
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -114,10 +115,13 @@ def rebalance_fields(source: Source) -> dict[str, Any]:
         "cancel_before_rebalance": source.chance(0.5),
         "account_for_pending": source.chance(0.7),
         "keep_protective_orders": source.chance(0.7),
-        "ignore_if_cost_exceeds_bps": source.pick((None, None, 4.9, 10.1, 21.0)),
+        "ignore_if_cost_exceeds_bps": source.pick((None, None, None, None, 4.9, 21.0)),
     }
-    if fields["rounding"] == "min_tracking_error" and not fields["round_lots"]:
-        fields["allow_fractional"] = False
+    if fields["rounding"] == "min_tracking_error":
+        fields["allow_fractional"] = fields["allow_fractional"] and fields["round_lots"]
+        for name in ("max_single_weight", "max_net_exposure", "max_gross_exposure"):
+            if fields[name] is not None:
+                fields[name] *= source.real(0.99, 1.0)
     return fields
 
 
@@ -306,12 +310,15 @@ def market(source: Source) -> Market:
 
     listed = sorted({name for bar in bars for name in bar})
     rules = rebalance_fields(source)
-    decisions, manual = {}, {}
+    decisions: dict[int, Weights] = {}
+    manual: dict[int, list[tuple[str, float] | int]] = {}
     for t in range(n_bars):
         if source.chance(0.45):
             scale = source.pick((1.0, 1.0, 0.5, 2.0))
-            wanted = [name for name in names if source.chance(0.8)]
-            wanted_weights = {name: scale * weight(source, nice) for name in wanted}
+            wanted = [name for name in listed if source.chance(0.8)]
+            decisions[t] = {name: scale * weight(source, nice) for name in wanted}
+            if rules["rounding"] == "min_tracking_error":
+                decisions[t] = off_ties(source, decisions[t])
         if source.chance(0.3):
             manual[t] = [manual_item(source, listed, nice) for _ in range(source.whole(1, 3))]
     initial_cash = source.pick((1_000.0, 10_000.0, 100_000.0, source.real(500.0, 50_000.0)))
@@ -380,3 +387,9 @@ def tables(result: BacktestResult, broker: Broker) -> dict[str, np.ndarray]:
         "plans": ledger.plans.records(),
         "rows": ledger.plan_rows.records(),
     }
+
+
+def digests(market: Market) -> dict[str, str]:
+    """A hash of every record table of a run."""
+    found = tables(*run(market))
+    return {name: hashlib.sha256(table.tobytes()).hexdigest() for name, table in found.items()}

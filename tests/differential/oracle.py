@@ -1,8 +1,8 @@
 """A slow, plain reference of the rule book, to be compared with the engine.
 
 Written from ``semantics.md`` alone and importing nothing of the project: parts 2 (a cash account,
-market orders) and 3 (the rebalance plan) in plain loops over dicts. Every name is a string as in the
-rule book, every time is the index of a bar, every order id the index of its submission (from 0).
+market orders) and 3 (the rebalance plan) in plain loops over dicts. Every name is a string as in
+the rule book, every time the index of a bar, every order id the index of its submission (from 0).
 Sums run over assets in alphabetical order, or over orders in the order of the sequence.
 """
 
@@ -179,7 +179,17 @@ class PlanAnswer:
 # ---------------------------------------------------------------- the plan (part 3)
 
 
-def plan(targets, cash, positions, prices, marks=None, orders=(), multipliers=None, config=None, cost=(0.0, 0.0)):
+def plan(
+    targets,
+    cash,
+    positions,
+    prices,
+    marks=None,
+    orders=(),
+    multipliers=None,
+    config=None,
+    cost=(0.0, 0.0),
+):
     """Answer what a rebalance to the target weights would do now.
 
     Parameters
@@ -237,22 +247,38 @@ def _finite(x) -> bool:
 
 def _validate(targets, cash, positions, prices, marks, orders, multipliers, cfg, cost):
     """Rule 1; duplicates cannot occur in a dict."""
-    bad = [f"name {a!r}" for a in (*targets, *positions, *(o.asset for o in orders)) if not isinstance(a, str)]
+    bad = [
+        f"name {a!r}"
+        for a in (*targets, *positions, *(o.asset for o in orders))
+        if not isinstance(a, str)
+    ]
     bad += [f"weight of {a}" for a, w in targets.items() if not _finite(w)]
     bad += [f"position {a}" for a, q in positions.items() if not _finite(q)]
     bad += [f"multiplier of {a}" for a, m in multipliers.items() if not (_finite(m) and m > 0)]
-    bad += [f"order of {o.asset}" for o in orders if not (_finite(o.quantity) and _finite(o.filled_quantity))]
+    bad += [
+        f"order of {o.asset}"
+        for o in orders
+        if not (_finite(o.quantity) and _finite(o.filled_quantity))
+    ]
     bad += [] if _finite(cash) else ["cash"]
     for a, q in positions.items():
         if _finite(q) and clean(q) != 0 and not usable(prices.get(a)) and not usable(marks.get(a)):
             bad.append(f"no price and no mark of {a}")
     bad += [f"config {k}" for k in cfg if k not in REBALANCE_DEFAULTS]
     bps = cfg["ignore_if_cost_exceeds_bps"]
-    for name, x in (("cost", cost[0]), ("cost", cost[1]), ("ignore_if_cost_exceeds_bps", 0 if bps is None else bps)):
+    for name, x in (
+        ("cost", cost[0]),
+        ("cost", cost[1]),
+        ("ignore_if_cost_exceeds_bps", 0 if bps is None else bps),
+    ):
         bad += [] if x >= 0 else [name]
     bad += [k for k in ("min_trade_value", "min_weight_change") if not cfg[k] >= 0]
     bad += [k for k in ("max_single_weight", "max_net_exposure") if not cfg[k] > 0]
-    bad += [] if cfg["max_gross_exposure"] is None or cfg["max_gross_exposure"] > 0 else ["max_gross_exposure"]
+    bad += (
+        []
+        if cfg["max_gross_exposure"] is None or cfg["max_gross_exposure"] > 0
+        else ["max_gross_exposure"]
+    )
     bad += [] if cfg["lot_size"] >= 1 else ["lot_size"]
     bad += [] if cfg["rounding"] in ("position", "trade", "min_tracking_error") else ["rounding"]
     bad += [] if cfg["unmentioned"] in ("close", "hold", "error") else ["unmentioned"]
@@ -267,7 +293,13 @@ def _universe(targets, positions, prices, marks, orders, multipliers, cfg):
     for asset in sorted({*targets, *held, *(o.asset for o in orders)}):
         row = Row(asset, held=float(held.get(asset, 0.0)), multiplier=multipliers.get(asset, 1.0))
         row.price = prices[asset] if usable(prices.get(asset)) else None
-        row.mark = row.price if row.price is not None else marks.get(asset) if usable(marks.get(asset)) else None
+        row.mark = (
+            row.price
+            if row.price is not None
+            else marks.get(asset)
+            if usable(marks.get(asset))
+            else None
+        )
         row.orders = [i for i, o in enumerate(orders) if o.asset == asset]
         if asset in targets:
             row.requested_weight = row.target_weight = float(targets[asset])
@@ -376,7 +408,9 @@ def _size(row, equity, step, cfg):
         row.target_quantity = 0.0
     elif row.reason not in ("held", "no_price", "no_equity"):
         row.unrounded = row.target_weight * equity / (row.price * row.multiplier)
-        row.target_quantity = row.unrounded if cfg["rounding"] == "trade" else round_down(row.unrounded, step)
+        row.target_quantity = (
+            row.unrounded if cfg["rounding"] == "trade" else round_down(row.unrounded, step)
+        )
 
 
 def _spend_leftover(rows, cash, equity, step, cost):
@@ -436,7 +470,11 @@ def _decide(row, orders, step, cfg, cost):
         row.reason = "rounds_to_zero_shares"
     else:
         limit = cfg["ignore_if_cost_exceeds_bps"]
-        bps = trade_cost(delta, row.price, row.multiplier, cost) / (abs(delta) * row.price * row.multiplier) * 1e4
+        bps = (
+            trade_cost(delta, row.price, row.multiplier, cost)
+            / (abs(delta) * row.price * row.multiplier)
+            * 1e4
+        )
         dear = limit is not None and bps > limit and not row.is_exit
         row.reason = "cost_too_high" if dear else "ordered"
     while row.reason == "ordered":
@@ -467,7 +505,9 @@ def _protective_cancels(row, orders, cfg):
         return
     flips = row.reason == "ordered" and row.target_weight * row.held < 0
     if row.is_exit or flips or not cfg["keep_protective_orders"]:
-        row.cancels |= {i for i in row.orders if orders[i].protective and not orders[i].cancel_requested}
+        row.cancels |= {
+            i for i in row.orders if orders[i].protective and not orders[i].cancel_requested
+        }
 
 
 # ---------------------------------------------------------------- the market (part 2)
@@ -502,7 +542,9 @@ def close_price(candle: dict) -> float:
     return candle["close"]
 
 
-def scale(buys: list[tuple[float, float]], cost_of: Callable, cash: float, tol: float) -> list[float]:
+def scale(
+    buys: list[tuple[float, float]], cost_of: Callable, cash: float, tol: float
+) -> list[float]:
     """Cut granted buys, pairs of (granted, step), by one common factor until cash pays for them."""
     f = 1.0
     quantities = [granted for granted, _ in buys]
@@ -536,7 +578,9 @@ class Account:
             raise ValueError(f"unknown: {sorted(unknown)}")
         self.cost = (self.config["commission_rate"], self.config["slippage_rate"])
         self.cash = float(self.config["initial_cash"])
-        self.positions: dict[str, tuple[float, float]] = {}  # asset -> (quantity, average entry price)
+        self.positions: dict[
+            str, tuple[float, float]
+        ] = {}  # asset -> (quantity, average entry price)
         self.marks: dict[str, float] = {}
         self.orders: list[Order] = []
         self.fills: list[Fill] = []
@@ -566,13 +610,17 @@ class Account:
             total = total + self.held(asset) * self.marks[asset] * self.multiplier(asset)
         return total
 
-    def submit(self, asset: str, quantity: float, step: float | None = None, plan_idx: int = -1) -> Order:
-        """Accept a market order of a signed quantity; its step comes from a plan or from its wholeness."""
+    def submit(
+        self, asset: str, quantity: float, step: float | None = None, plan_idx: int = -1
+    ) -> Order:
+        """Accept a market order, signed; its step comes from a plan or from its wholeness."""
         if not math.isfinite(quantity) or clean(quantity) == 0:
             raise ValueError(f"order of {asset}: {quantity}")
         if step is None:
             step = 1.0 if on_grid(quantity, 1.0) else 0.0
-        order = Order(asset, "buy" if quantity > 0 else "sell", abs(quantity), order_id=len(self.orders))
+        order = Order(
+            asset, "buy" if quantity > 0 else "sell", abs(quantity), order_id=len(self.orders)
+        )
         order.step, order.plan_idx, order.created = step, plan_idx, self.t
         self.orders.append(order)
         return order
@@ -626,7 +674,7 @@ class Account:
     # -- matching
 
     def _pass(self, orders, bar, price_of):
-        """Go through one matching pass. Groups (b) and (c), once wanted, follow the market orders here."""
+        """Go through one matching pass; groups (b) and (c), once wanted, follow here."""
         self._group([o for o in orders if o.order_type == "market"], bar, price_of)
 
     def _group(self, orders, bar, price_of):
@@ -679,7 +727,9 @@ class Account:
         used = self.volume_used.get(order.asset, 0.0)
         left = max(cap - used, 0.0)
         granted = demand if demand <= left else clean(round_down(left, order.step))
-        granted = min(granted, demand)  # rounding forgives noise, but never grants more than was asked
+        granted = min(
+            granted, demand
+        )  # rounding forgives noise, but never grants more than was asked
         self.volume_used[order.asset] = used + granted
         return granted
 
@@ -689,7 +739,12 @@ class Account:
         multiplier = self.multiplier(order.asset)
         after = price * (1 + order.sign * slippage_rate)
         notional = quantity * after * multiplier
-        return after, notional, notional * commission_rate, quantity * price * multiplier * slippage_rate
+        return (
+            after,
+            notional,
+            notional * commission_rate,
+            quantity * price * multiplier * slippage_rate,
+        )
 
     def _fill(self, order, quantity, price):
         after, notional, commission, slippage = self._execution(order, quantity, price)
@@ -700,14 +755,26 @@ class Account:
         held = clean(held + order.sign * quantity)
         self.positions[order.asset] = (held, entry)
 
-        paid = quantity * after + (order.filled_quantity * order.average_fill_price if order.filled_quantity else 0.0)
+        paid = quantity * after + (
+            order.filled_quantity * order.average_fill_price if order.filled_quantity else 0.0
+        )
         order.filled_quantity += quantity
         order.average_fill_price = paid / order.filled_quantity
         order.status = "partially_filled"
         if order.remaining == 0:
             order.filled_quantity = order.quantity
             self._end(order, "filled", None)
-        self.fills.append(Fill(self.t, order.order_id, order.asset, order.sign * quantity, after, commission, slippage))
+        self.fills.append(
+            Fill(
+                self.t,
+                order.order_id,
+                order.asset,
+                order.sign * quantity,
+                after,
+                commission,
+                slippage,
+            )
+        )
         if held == 0:
             self._closed(order.asset)
 
@@ -720,7 +787,9 @@ class Account:
 
     def _cut_by_cash(self, order):
         if order.working:
-            self._end(order, "cancelled" if order.filled_quantity > 0 else "rejected", "insufficient_cash")
+            self._end(
+                order, "cancelled" if order.filled_quantity > 0 else "rejected", "insufficient_cash"
+            )
 
     def _end(self, order, status, reason):
         order.status, order.reason, order.finished = status, reason, self.t
@@ -747,9 +816,10 @@ def run(bars, decisions, config=None, manual=None) -> Answer:
     Parameters
     ----------
     bars : list of dict of asset to dict(open, high, low, close, volume); an absent asset has no bar
-    decisions : dict of bar index to target weights; the plan is made at that bar's close and applied
+    decisions : dict of bar index to target weights, planned at that bar's close and applied
     config : dict of ``ACCOUNT_DEFAULTS`` fields that differ from the defaults
-    manual : dict of bar index to a list of (asset, signed quantity) or order ids to cancel; done after the plan
+    manual : dict of bar index to a list of (asset, signed quantity) or order ids to cancel
+        Done after the plan.
     """
     account = Account(config)
     manual = manual or {}
@@ -773,4 +843,6 @@ def run(bars, decisions, config=None, manual=None) -> Answer:
         if account.config["execution_mode"] == "SAME_BAR":
             account.settle(bar)
         account.record()
-    return Answer(account.orders, account.fills, account.equities, account.cashes, account.positions, plans)
+    return Answer(
+        account.orders, account.fills, account.equities, account.cashes, account.positions, plans
+    )

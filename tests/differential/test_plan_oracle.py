@@ -10,7 +10,7 @@ from differential import oracle
 from differential.markets import NumpySource, PlanCase, plan_case
 from ml4t.backtest import plan_rebalance
 
-N_CASES = 1500
+N_CASES = 120
 CLOSE = {"rel": 1e-9, "abs": 1e-9, "nan_ok": True}
 
 
@@ -61,7 +61,9 @@ def check(case: PlanCase) -> None:
         assert [row.value, row.estimated_cost] == pytest.approx([value, cost], **CLOSE)
         total_cost += cost
         cash_after -= value + cost
-    assert [plan.estimated_cost, plan.cash_after] == pytest.approx([total_cost, cash_after], **CLOSE)
+    assert [plan.estimated_cost, plan.cash_after] == pytest.approx(
+        [total_cost, cash_after], **CLOSE
+    )
 
     turned = reordered(case)
     again = plan_rebalance(turned.targets, turned.snapshot(), turned.rules)

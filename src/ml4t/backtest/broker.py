@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 from collections.abc import Mapping
 from datetime import datetime
-
-import numpy as np
 
 from ml4t.backtest.config import BacktestConfig, RebalanceConfig
 from ml4t.backtest.enums import (
     CashPolicy,
     ExecutionMode,
     OrderSide,
-    OrderStatus,
     OrderType,
     Reason,
 )
-from ml4t.backtest.errors import DataError, OrderError, listed, nearest
-from ml4t.backtest.execution.inputs import PlanInputs, usable_price
+from ml4t.backtest.errors import DataError, OrderError, StateError, nearest
+from ml4t.backtest.execution.desk import NO_PLAN, OrderDesk
+from ml4t.backtest.execution.inputs import PlanInputs, closes_of
 from ml4t.backtest.execution.order_checks import checked_type, signed_quantity
 from ml4t.backtest.execution.plan import RebalancePlan, make_plan
 from ml4t.backtest.execution.weights import as_weights, weights_vector
 from ml4t.backtest.feed.bars import Bars
-from ml4t.backtest.feed.stepping import checked_bar, next_bars, no_bars, widened
+from ml4t.backtest.feed.market import Market
 from ml4t.backtest.feed.view import BarData
-from ml4t.backtest.kernel import accounting, book, fills, matching, prices
+from ml4t.backtest.kernel import accounting, matching
 from ml4t.backtest.ledger.ledger import Ledger
 from ml4t.backtest.ledger.snapshot import PortfolioSnapshot
-from ml4t.backtest.ledger.views import Positions, list_fills, snapshot_ledger
-from ml4t.backtest.records import PLAN, PLANNED_ORDER, Floats, Records
-from ml4t.backtest.types import Fill, Order, Orders, Position
+from ml4t.backtest.ledger.views import Positions, list_fills, list_trades, snapshot_ledger
+from ml4t.backtest.types import Fill, Order, Orders, Position, Trade
 
 
 class Broker:
@@ -82,19 +77,41 @@ class Broker:
                 "add it or choose open, close or hl2"
             )
         self.config = settings
-        self._follows_feed = bars is not None
-        self._bars = no_bars() if bars is None else bars
-        self._bar = -1
-        timestamps = [] if bars is None else bars.timestamps
-        self.ledger = Ledger(self._bars.assets, settings.initial_cash, timestamps)
+        self._market = Market(bars)
+        self._is_over = False
+        self.ledger = Ledger(
+            self._market.bars.assets,
+            settings.initial_cash,
+            self._market.timestamps,
+            len(self._market.timestamps),
+        )
+        self._desk = OrderDesk(self.ledger, self._market)
+        self._costs = settings.costs
+        self._cost_params = settings.costs.params
 
     # ------------------------------------------------------------------ the market
 
-    def advance(self) -> None:
-        """Go to the next bar of the feed and match the working orders against it."""
-        self._bar += 1
+    def advance(self, bar: int) -> None:
+        """Go to bar number `bar` of the feed and match the working orders against it.
+
+        Raises
+        ------
+        StateError
+            If that is not the next bar: an engine drives the broker, a strategy does not.
+        """
+        self._market.advance(bar)
         if self.ledger.n_working:
             self._match(at_close=False)
+
+    def finish(self) -> None:
+        """Record what is left and accept nothing any more: the run is over."""
+        if self._market.follows_feed:
+            self.ledger.record_equity(self._market.bar + 1, self._market.bars.mark)
+        self._is_over = True
+
+    def _check_open(self) -> None:
+        if self._is_over:
+            raise StateError("broker: the run is over; orders are not accepted any more")
 
     def step(self, timestamp: datetime, bars: Mapping[str, Mapping[str, float]]) -> None:
         """Bring the next bar by hand: match the working orders, then mark to its close.
@@ -112,41 +129,39 @@ class Broker:
             For a bar without a close, a value that is no number, a time that is not later, or a
             missing volume under `max_participation`. Nothing has changed then.
         """
-        if self._follows_feed:
-            raise OrderError("step: this broker follows a feed; only one made alone is stepped")
-        if self.ledger.timestamps and not timestamp > self.ledger.timestamps[-1]:
-            raise DataError(f"step: {timestamp} is not later than {self.ledger.timestamps[-1]}")
         needs_volume = self.config.max_participation is not None
-        values = {name: checked_bar(name, bar, needs_volume) for name, bar in bars.items()}
+        values = self._market.checked_step(timestamp, bars, needs_volume)
         new = [name for name in values if name not in self.ledger.index]
         if new:
             self._add_assets(new)
-        self._bars = next_bars(self._bars, timestamp, values)
-        self.ledger.timestamps.append(timestamp)
-        self._bar += 1
+        self._market.step(timestamp, values)
         if self.ledger.n_working:
             self._match(at_close=False)
 
     def settle(self) -> None:
         """End the bar: in SAME_BAR mode match what was submitted in it, at its close."""
-        if self.config.execution_mode is ExecutionMode.SAME_BAR and self.ledger.n_working:
+        if self._market.bar < 0 or self.config.execution_mode is not ExecutionMode.SAME_BAR:
+            return
+        if self.ledger.n_working:
             self._match(at_close=True)
 
     def _match(self, at_close: bool) -> None:
         """Match what works against the present bar, or what it brought against its close."""
-        ledger, bars, row = self.ledger, self._bars, self._row
+        ledger, bars, row = self.ledger, self._market.bars, self._market.row
+        if self._market.follows_feed:
+            ledger.record_equity(self._market.bar, bars.mark)
         n_working = ledger.n_working
         close = bars.close[row]
         if at_close:
             market = open_ = high = low = close
         else:
             open_, high, low = bars.open[row], bars.high[row], bars.low[row]
-            market = self._market_price()
+            market = self._market.market_price(self.config.fill_price)
         # Without a cap there is no volume to share, and what stands in for it is not read.
         volume = close if bars.volume is None else bars.volume[row]
         matching.match_orders(
-            self._bar,
-            self._bar if at_close else -1,
+            self._market.bar,
+            self._market.bar if at_close else -1,
             market,
             open_,
             high,
@@ -160,31 +175,17 @@ class Broker:
             ledger.volume_used_in,
             self.config.participation,
             CashPolicy(self.config.insufficient_cash).code,
-            self.config.costs.params,
+            self._cost_params,
             ledger.done.room(n_working),
             ledger.done.used,
             ledger.fills.room(n_working),
             ledger.fills.used,
         )
 
-    def _market_price(self) -> Floats:
-        """Return the price of market orders in the present bar, (n_assets,)."""
-        bars, row = self._bars, self._row
-        if self.config.fill_price == "hl2":
-            return prices.middle(bars.high[row], bars.low[row])
-        matrix: Floats = getattr(bars, self.config.fill_price)
-        market: Floats = matrix[row]
-        return market
-
-    @property
-    def _row(self) -> int:
-        """The row of the present bar in the matrices; stepped by hand there is only one."""
-        return self._bar if self._follows_feed else 0
-
     @property
     def data(self) -> BarData:
-        """The present bar as a strategy sees it."""
-        return BarData(self._bars, self._row)
+        """The present bar as a strategy sees it; there is none before the first."""
+        return self._market.data
 
     # ------------------------------------------------------------------ the account
 
@@ -195,17 +196,14 @@ class Broker:
 
     def get_account_value(self) -> float:
         """Cash plus positions at their marks (the last close seen), in currency."""
-        return accounting.account_value(self.cash, self.ledger.holdings, self._marks)
-
-    @property
-    def _marks(self) -> Floats:
-        marks: Floats = self._bars.mark[max(self._row, 0)]
-        return marks
+        ledger = self.ledger
+        held = ledger.holdings["quantity"]
+        return accounting.equity_of(ledger.cash, held, self._market.marks(), ledger.multiplier)
 
     @property
     def positions(self) -> Positions:
         """What is held, by asset; a live view."""
-        return Positions(self.ledger, lambda: self._marks)
+        return Positions(self.ledger, self._market.marks)
 
     def get_position(self, asset: str) -> Position | None:
         """Return what is held of an asset, None if nothing is."""
@@ -250,6 +248,7 @@ class Broker:
             does not take or lacks, a reduce-only purchase (a cash account has no shorts to
             reduce), and an asset that the feed does not have. Nothing has changed then.
         """
+        self._check_open()
         signed = signed_quantity(asset, quantity, side)
         kind, limit, stop = checked_type(asset, order_type, limit_price, stop_price)
         if reduce_only and signed > 0.0:
@@ -260,17 +259,7 @@ class Broker:
         self._check_asset(asset)
         if asset not in self.ledger.index:
             self._add_assets([asset])
-        planned = np.zeros(1, PLANNED_ORDER)
-        planned["asset"] = self.ledger.index[asset]
-        planned["quantity"] = signed
-        planned["step"] = 1 if signed == math.floor(signed) else 0
-        order = self._accept(planned, plan_idx=-1)[0]
-        record = self.ledger.working[-1]
-        record["type"] = kind.code
-        record["limit_price"] = limit
-        record["stop_price"] = stop
-        record["reduce_only"] = bool(reduce_only)
-        return order
+        return self._desk.submit(self.ledger.index[asset], signed, kind, limit, stop, reduce_only)
 
     def order_target_percent(self, asset: str, weight: float) -> Order | None:
         """Bring one asset to a weight, through the planner; all others are left alone.
@@ -289,6 +278,8 @@ class Broker:
         ValueError
             For a weight that is not a finite number, and an asset that the feed does not have.
         """
+        self._check_open()
+        self._check_asset(asset)
         return self._send_alone(as_weights({asset: weight}))
 
     def order_target_value(self, asset: str, value: float) -> Order | None:
@@ -307,33 +298,10 @@ class Broker:
             )
         return self.order_target_percent(asset, value / equity)
 
-    def _accept(self, planned: Records, plan_idx: int) -> Orders:
-        ledger = self.ledger
-        first = int(ledger.account["next_order_id"][0])
-        room = ledger.book_with_room(planned.size)
-        book.accept_orders(planned, plan_idx, self._bar, room, ledger.account)
-        return Orders(self.ledger, range(first, first + planned.size))
-
     def cancel_order(self, order_id: int) -> bool:
         """Cancel a working order at once; False if it is unknown or done."""
-        row = self._book_row(order_id)
-        if row is None:
-            return False
-        self._cancel([row], Reason.CANCELLED)
-        return True
-
-    def _book_row(self, order_id: object) -> int | None:
-        if isinstance(order_id, bool) or not isinstance(order_id, numbers.Integral):
-            return None
-        return self.ledger.book_row(int(order_id))
-
-    def _cancel(self, rows: list[int], reason: Reason) -> None:
-        ledger = self.ledger
-        for row in rows:
-            fills.finish(ledger.book[row], OrderStatus.CANCELLED.code, reason.code, self._bar)
-        book.clear_finished(
-            ledger.book, ledger.account, ledger.done.room(len(rows)), ledger.done.used
-        )
+        self._check_open()
+        return self._desk.cancel(order_id, Reason.CANCELLED)
 
     def close_position(self, asset: str) -> Order | None:
         """Submit what brings an asset to zero, working orders counted.
@@ -341,20 +309,27 @@ class Broker:
         Returns None where nothing is to be sent: nothing is held, a close is working already, or
         the asset has no price now.
         """
+        self._check_open()
+        self._check_asset(asset)
+        if asset not in self.ledger.index:
+            return None
         return self._send_alone({asset: 0.0})
 
     def _send_alone(self, weights: dict[str, float]) -> Order | None:
         """Plan and send for one asset, counting its working orders and touching no other."""
-        fields = dict(self.config.rebalance)
         rules = RebalanceConfig(
-            **fields
+            **dict(self.config.rebalance)
             | {"unmentioned": "hold", "cancel_before_rebalance": False, "account_for_pending": True}
         )
-        orders = self.submit_plan(make_plan(self.plan_inputs(weights, rules)))
+        plan = make_plan(self.plan_inputs(weights, rules))
+        orders = self._desk.apply(plan, NO_PLAN, Reason.CANCELLED)
         return orders[0] if orders else None
 
     def submit_plan(self, plan: RebalancePlan) -> Orders:
         """Apply a plan: its cancels first, then its orders in sequence.
+
+        A plan is applied as it is, to the account as it is now: a plan that is submitted twice
+        sends its orders twice.
 
         Raises
         ------
@@ -362,57 +337,33 @@ class Broker:
             If an order that the plan cancels does not work any more, or an asset is unknown to
             the feed. Nothing has changed then.
         """
-        stale = [order_id for order_id in plan.cancels if self._book_row(order_id) is None]
-        if stale:
-            raise OrderError(
-                f"plan: orders {listed(stale)} that it cancels do not work any more; "
-                "make a new plan from the account as it is now"
-            )
-        planned, names = plan.order_records, plan.inputs.assets
-        columns = None
+        self._check_open()
+        if not isinstance(plan, RebalancePlan):
+            raise OrderError(f"plan: a {type(plan).__name__} is not a RebalancePlan")
+        self._desk.check(plan)
+        names = plan.inputs.assets
         if names is not self.ledger.assets:
             for name in names:
                 self._check_asset(name)
-            if not self.ledger.index.keys() >= set(names):
-                self._add_assets(list(names))
-            columns = np.array([self.ledger.index[name] for name in names], np.int32)
-            planned = planned.copy()
-            planned["asset"] = columns[planned["asset"]]
-        ledger = self.ledger
-        plan_idx = len(ledger.plans)
-        if plan.cancels:
-            found = (self._book_row(order_id) for order_id in plan.cancels)
-            self._cancel([row for row in found if row is not None], Reason.REBALANCE)
-        rows = ledger.plan_rows.append(plan.row_records)
-        rows["plan_idx"] = plan_idx
-        if columns is not None:
-            rows["asset"] = columns[rows["asset"]]
-        record = np.zeros(1, PLAN)
-        record[0] = (
-            plan.equity,
-            plan.turnover,
-            plan.estimated_cost,
-            plan_idx,
-            self._bar,
-            rows.size,
-            planned.size,
-            len(plan.cancels),
-        )
-        ledger.plans.append(record)
-        return self._accept(planned, plan_idx)
+            new = [name for name in names if name not in self.ledger.index]
+            if new:
+                self._add_assets(new)
+        plan_idx = len(self.ledger.plans)
+        orders = self._desk.apply(plan, plan_idx, Reason.REBALANCE)
+        self._desk.record(plan, plan_idx)
+        return orders
 
     def _check_asset(self, asset: str) -> None:
         if not isinstance(asset, str):
             raise OrderError(f"order: asset {asset!r} is not a string; pass the asset's name")
-        if self._follows_feed and asset not in self.ledger.index:
+        if self._market.follows_feed and asset not in self.ledger.index:
             raise OrderError(
                 f"order: the feed has no asset {asset!r}{nearest(asset, self.ledger.assets)}"
             )
 
     def get_order(self, order_id: int) -> Order:
         """Return an order by its id; raises `ValueError` for an unknown one."""
-        self.ledger.order_record(order_id)
-        return Order(self.ledger, order_id)
+        return self._desk.order(order_id)
 
     @property
     def pending_orders(self) -> Orders:
@@ -423,6 +374,11 @@ class Broker:
     def orders(self) -> Orders:
         """Every order ever submitted, by id."""
         return Orders(self.ledger, range(int(self.ledger.account["next_order_id"][0])))
+
+    @property
+    def trades(self) -> list[Trade]:
+        """Round trips at average cost, in the order of their entries; open ones included."""
+        return list_trades(self.ledger)
 
     @property
     def fills(self) -> list[Fill]:
@@ -440,9 +396,8 @@ class Broker:
             Today's prices; None: those of the present bar.
         """
         if data is None:
-            data = self.data if self._bar >= 0 else {}
-        prices = {name: usable_price(bar.get("close")) for name, bar in data.items()}
-        return snapshot_ledger(self.ledger, self._marks, prices, self.config.costs)
+            data = self.data if self._market.bar >= 0 else {}
+        return snapshot_ledger(self.ledger, self._market.marks(), closes_of(data), self._costs)
 
     def plan_inputs(
         self,
@@ -456,32 +411,31 @@ class Broker:
         prices, and assets that a broker stepped by hand has not met, go through `snapshot`.
         """
         ledger = self.ledger
-        is_present = data is None or (
-            isinstance(data, BarData) and data.bars is self._bars and data.row == self._row
-        )
-        is_known = self._follows_feed or weights.keys() <= ledger.index.keys()
-        if not is_present or not is_known or self._bar < 0:
-            if self._follows_feed:
+        is_present = data is None or self._market.is_present(data)
+        is_known = self._market.follows_feed or weights.keys() <= ledger.index.keys()
+        if not is_present or not is_known or self._market.bar < 0:
+            if self._market.follows_feed:
                 weights_vector(weights, ledger.assets, ledger.index)
             return PlanInputs.from_snapshot(weights, self.snapshot(data), config)
         orders = ledger.working.copy()
         return PlanInputs(
             assets=ledger.assets,
             cash=self.cash,
+            equity=self.get_account_value(),
             quantity=ledger.holdings["quantity"].copy(),
-            price=self._bars.close[self._row],
-            mark=self._marks,
+            price=self._market.bars.close[self._market.row],
+            mark=self._market.marks(),
             multiplier=ledger.multiplier,
             requested=weights_vector(weights, ledger.assets, ledger.index),
             orders=orders,
             order_ids=tuple(orders["order_id"].tolist()),
             config=config,
-            costs=self.config.costs,
+            costs=self._costs,
         )
 
     def _add_assets(self, names: list[str]) -> None:
         self.ledger.add_assets(names)
-        self._bars = widened(self._bars, self.ledger.assets)
+        self._market.add_assets(self.ledger.assets)
 
     def __repr__(self) -> str:
         """One line: cash, positions, orders."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ml4t.backtest.costs import Commission, Costs, NoCommission, NoSlippage, Slippage
@@ -19,9 +19,15 @@ Limit = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 class _Settings(BaseModel):
     """Frozen, strict about names, and numbers are not made from strings or bools."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, revalidate_instances="never"
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_numbers(cls, values: Any) -> Any:
+        """Take numpy's numbers for what they are."""
+        if isinstance(values, dict):
+            return {k: v.item() if isinstance(v, np.generic) else v for k, v in values.items()}
+        return values
 
 
 class RebalanceConfig(_Settings):
@@ -95,7 +101,7 @@ class RebalanceConfig(_Settings):
             )
         return self
 
-    @cached_property
+    @property
     def params(self) -> PlanParams:
         """The same as the kernel reads it."""
         whole = 0 if self.allow_fractional else 1
@@ -157,7 +163,7 @@ class BacktestConfig(_Settings):
     max_participation: Limit | None = None
     rebalance: RebalanceConfig = RebalanceConfig()
 
-    @cached_property
+    @property
     def costs(self) -> Costs:
         """Commission and slippage together."""
         return Costs(self.commission, self.slippage)

@@ -6,6 +6,7 @@ A model is a kind and its numbers, not a function, so that the compiled kernel c
 from __future__ import annotations
 
 import math
+import numbers
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar
@@ -18,7 +19,7 @@ from ml4t.backtest.records import CostParams
 def _check(model: object, name: str, below: float = math.inf) -> None:
     """Raise unless 0 <= value < below for a field of a model."""
     value = getattr(model, name)
-    usable = not isinstance(value, bool) and isinstance(value, (int, float))
+    usable = not isinstance(value, bool) and isinstance(value, numbers.Real)
     if not usable or not math.isfinite(value) or not 0.0 <= value < below:
         limit = f" < {below:g} (10 basis points are 0.001)" if math.isfinite(below) else ""
         raise InputError(

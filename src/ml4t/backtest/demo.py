@@ -7,7 +7,7 @@ Needs the extras ``skfolio`` (the optimizer, and 20 stocks of the S&P 500 that c
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -62,7 +62,7 @@ class MonthEnd(Strategy):
     `asked` keeps the weights by time, `last_plan` the last plan that was executed.
     """
 
-    def __init__(self, provider: WeightProvider, timestamps: list[datetime]) -> None:
+    def __init__(self, provider: WeightProvider, timestamps: Sequence[datetime]) -> None:
         following = pairwise(timestamps)
         self._decides = {
             now
@@ -83,7 +83,7 @@ class MonthEnd(Strategy):
         weights = self._provider.get_weights(data, broker)
         self.asked[timestamp] = weights
         self.last_plan = self._executor.plan(weights, data, broker)
-        self._executor.execute(weights, data, broker)
+        broker.submit_plan(self.last_plan)
 
 
 class Recorded:
@@ -126,6 +126,7 @@ def main() -> int:
     )
     paper = Engine(feed, MonthEnd(Recorded(account.asked), feed.timestamps), no_friction).run()
     console.print(_comparison(traded, paper, min(account.asked)))
+    console.print("* the same weights in fractions, at the close of the decision, free of cost\n")
     if account.last_plan is not None:
         console.print(_plan_table(account.last_plan, max(account.asked)))
     return 0
@@ -152,7 +153,7 @@ def _comparison(traded: BacktestResult, paper: BacktestResult, since: datetime) 
     )
     table.add_column("")
     table.add_column("account", justify="right")
-    table.add_column("no friction", justify="right")
+    table.add_column("no friction*", justify="right")
     account, frictionless = _figures(traded, since), _figures(paper, since)
     for label, name, form in (
         ("Final equity", "final_equity", ",.0f"),

@@ -6,15 +6,11 @@ from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from ml4t.backtest.broker import Broker
 from ml4t.backtest.config import BacktestConfig
 from ml4t.backtest.errors import InputError, MissingExtraError
 from ml4t.backtest.feed.datafeed import DataFeed, as_feed
 from ml4t.backtest.feed.view import BarData
-from ml4t.backtest.kernel import accounting
-from ml4t.backtest.records import EQUITY
 from ml4t.backtest.result import BacktestResult
 from ml4t.backtest.strategy import Strategy
 
@@ -51,6 +47,11 @@ class Engine:
                 f"strategy: {strategy!r} is not an object with an on_data method; "
                 "pass an instance of a Strategy"
             )
+        if config is not None and not isinstance(config, BacktestConfig):
+            raise InputError(
+                f"config: a {type(config).__name__} is not a BacktestConfig; pass "
+                "BacktestConfig(...), and a RebalanceConfig as its rebalance="
+            )
         self.feed = feed
         self.strategy = strategy
         self.config = BacktestConfig() if config is None else config
@@ -70,34 +71,17 @@ class Engine:
         """
         bars = self.feed.bars
         broker = Broker(self.config, bars=bars)
-        ledger = broker.ledger
-        equity = np.zeros(self.feed.n_bars, EQUITY)
-        recorded = 0
-
-        def record_until(bar: int) -> None:
-            """Write the closes up to `bar` (exclusive), during which nothing has traded."""
-            nonlocal recorded
-            if recorded < bar:
-                accounting.record_equity(
-                    recorded, bar, bars.mark, ledger.cash, ledger.holdings, equity
-                )
-                recorded = bar
-
         strategy = self.strategy
         on_data = strategy.on_data
         _call(strategy, "on_start", broker)
         numbered = enumerate(bars.timestamps)
         for bar, timestamp in _shown(numbered, self.feed.n_bars) if progress else numbered:
-            if ledger.n_working:
-                record_until(bar)
-            broker.advance()
+            broker.advance(bar)
             on_data(timestamp, BarData(bars, bar), _NO_CONTEXT, broker)
-            if ledger.n_working:
-                record_until(bar)
-                broker.settle()
-        record_until(self.feed.n_bars)
+            broker.settle()
         _call(strategy, "on_end", broker)
-        return BacktestResult(self.config, bars, ledger, equity)
+        broker.finish()
+        return BacktestResult(self.config, bars, broker.ledger)
 
 
 def _call(strategy: object, name: str, broker: Broker) -> None:

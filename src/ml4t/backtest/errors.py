@@ -42,10 +42,6 @@ class RebalanceWarning(UserWarning):
     """A rebalance that was asked for mostly does not happen because of thresholds."""
 
 
-class DataWarning(UserWarning):
-    """The data was usable only after a silent-looking repair, such as sorting."""
-
-
 def listed(names: Iterable[object], most: int = 5) -> str:
     """Write names for a message, the first `most` of them.
 

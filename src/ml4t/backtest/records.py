@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Records = NDArray[np.void]
+# One of them; its fields have no static types.
+Record = Any
+Records = NDArray[Any]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 # What `np.dtype` gives back for a record type.

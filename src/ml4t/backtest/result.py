@@ -16,7 +16,7 @@ from ml4t.backtest.feed.bars import Bars, times_series
 from ml4t.backtest.kernel import accounting
 from ml4t.backtest.ledger.ledger import Ledger
 from ml4t.backtest.metrics import performance
-from ml4t.backtest.records import TRADE, Records
+from ml4t.backtest.records import Records
 
 _FRAMES = ("equity", "orders", "fills", "trades", "positions", "rebalances")
 
@@ -48,11 +48,9 @@ class BacktestResult:
     config : BacktestConfig
     """
 
-    def __init__(
-        self, config: BacktestConfig, bars: Bars, ledger: Ledger, equity_records: Records
-    ) -> None:
+    def __init__(self, config: BacktestConfig, bars: Bars, ledger: Ledger) -> None:
         self.config = config
-        self.equity_records = equity_records
+        self.equity_records = ledger.equity
         self._bars = bars
         self._ledger = ledger
 
@@ -128,9 +126,7 @@ class BacktestResult:
     @cached_property
     def trades(self) -> pl.DataFrame:
         """Round trips, in the order of their entries."""
-        fills = self._ledger.fills.records()
-        room = np.zeros(fills.size, TRADE)
-        found = room[: accounting.round_trips(fills, len(self._ledger.assets), room)]
+        found = self._ledger.all_trades()
         frame = pl.DataFrame(
             {
                 "asset": names_of(found["asset"], self._ledger.assets),
@@ -209,13 +205,17 @@ class BacktestResult:
     def metrics(self) -> dict[str, float]:
         """The figures of the run.
 
-        Returns and rates are fractions, money is currency, `turnover` is half the traded value
+        Returns and rates are fractions, money is currency. Total and annual return and drawdown
+        start from the initial cash, volatility and Sharpe ratio are of the returns between
+        closes. `turnover` is half the traded value
         over the equity at the close of its bar, summed over the run, `annual_turnover` that a year.
         `rebalances_requested` counts plans, `rebalances_executed` those of which an order filled
         at least in part. NaN where a figure is not defined.
         """
         equity = np.ascontiguousarray(self.equity_records["equity"])
         times = self._bars.times
+        # A first bar that trades has a return already, against the cash that was put in.
+        from_cash = np.concatenate([[self.config.initial_cash], equity])
         fills = self._ledger.fills.records()
         traded = np.abs(fills["quantity"]) * fills["price"]
         at_close = equity[fills["bar"]]
@@ -226,10 +226,10 @@ class BacktestResult:
             "initial_cash": float(self.config.initial_cash),
             "final_equity": float(equity[-1]),
             "total_return": float(equity[-1] / self.config.initial_cash - 1.0),
-            "annual_return": performance.annual_return(equity, times),
+            "annual_return": performance.annual_return(from_cash, times),
             "volatility": performance.volatility(equity, times),
             "sharpe_ratio": performance.sharpe_ratio(equity, times),
-            "max_drawdown": performance.max_drawdown(equity),
+            "max_drawdown": performance.max_drawdown(from_cash),
             "turnover": turnover,
             "annual_turnover": turnover / span if span > 0.0 else float("nan"),
             "commission": float(np.sum(fills["commission"])),
@@ -244,18 +244,22 @@ class BacktestResult:
         """Return the figures as a readable table."""
         found = self.metrics
         first, last = self._bars.timestamps[0], self._bars.timestamps[-1]
+
+        def shown(name: str, form: str) -> str:
+            return "n/a" if np.isnan(found[name]) else format(found[name], form)
+
         lines = [
             ("Period", f"{first:%Y-%m-%d} to {last:%Y-%m-%d}, {len(self.equity_records):,} bars"),
-            ("Initial cash", f"{found['initial_cash']:,.2f}"),
-            ("Final equity", f"{found['final_equity']:,.2f}"),
-            ("Total return", f"{found['total_return']:.2%}"),
-            ("Annual return", f"{found['annual_return']:.2%}"),
-            ("Volatility a year", f"{found['volatility']:.2%}"),
-            ("Sharpe ratio", f"{found['sharpe_ratio']:.2f}"),
-            ("Max drawdown", f"{found['max_drawdown']:.2%}"),
-            ("Turnover a year", f"{found['annual_turnover']:.2%}"),
-            ("Commission", f"{found['commission']:,.2f}"),
-            ("Slippage", f"{found['slippage']:,.2f}"),
+            ("Initial cash", shown("initial_cash", ",.2f")),
+            ("Final equity", shown("final_equity", ",.2f")),
+            ("Total return", shown("total_return", ".2%")),
+            ("Annual return", shown("annual_return", ".2%")),
+            ("Volatility a year", shown("volatility", ".2%")),
+            ("Sharpe ratio", shown("sharpe_ratio", ".2f")),
+            ("Max drawdown", shown("max_drawdown", ".2%")),
+            ("Turnover a year", shown("annual_turnover", ".2%")),
+            ("Commission", shown("commission", ",.2f")),
+            ("Slippage", shown("slippage", ",.2f")),
             ("Orders, fills", f"{found['orders']:,.0f}, {found['fills']:,.0f}"),
             (
                 "Rebalances",

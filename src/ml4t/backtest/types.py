@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import isnan
@@ -181,6 +181,14 @@ class Orders(Sequence[Order]):
         return isinstance(other, (list, Orders)) and list(self) == list(other)
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __add__(self, other: Iterable[Order]) -> list[Order]:
+        """Return a list of these orders and others."""
+        return [*self, *other]
+
+    def __radd__(self, other: Iterable[Order]) -> list[Order]:
+        """Return a list of other orders and these."""
+        return [*other, *self]
 
     def __repr__(self) -> str:
         """Like a list's."""

@@ -64,8 +64,11 @@ def test_case(case: dict[str, Any]) -> None:
     orders = [order for order in script.orders if order is not None]
     index = {order.order_id: k for k, order in enumerate(script.orders) if order is not None}
     fills = [
-        [(row["timestamp"] - START).days, index[row["order_id"]]]
-        + [row["quantity"], row["price"], row["commission"], row["slippage"]]
+        [
+            (row["timestamp"] - START).days,
+            index[row["order_id"]],
+            *(row[name] for name in ("quantity", "price", "commission", "slippage")),
+        ]
         for row in result.fills.iter_rows(named=True)
     ]
     assert len(fills) == len(expect["fills"])

@@ -12,10 +12,11 @@ import numpy as np
 
 from ml4t.backtest.config import RebalanceConfig
 from ml4t.backtest.costs import Costs
-from ml4t.backtest.enums import OrderSide, OrderStatus, OrderType
+from ml4t.backtest.enums import Coded, OrderSide, OrderStatus, OrderType
 from ml4t.backtest.errors import InputError, listed
-from ml4t.backtest.execution.weights import weights_vector
-from ml4t.backtest.kernel.quantities import ZERO_QUANTITY
+from ml4t.backtest.execution.weights import is_finite, weights_vector
+from ml4t.backtest.kernel.accounting import equity_of
+from ml4t.backtest.kernel.quantities import without_dust
 from ml4t.backtest.ledger.snapshot import PortfolioSnapshot, WorkingOrder
 from ml4t.backtest.records import ORDER, Floats, Records
 
@@ -25,18 +26,20 @@ class PlanInputs:
     """An account, the weights wanted of it and the rules, by asset in alphabetical order.
 
     `mark` is the price that values a position: today's close, else the last one. `requested` is
-    NaN where an asset is not in the targets. The arrays belong to the plan and are not changed.
+    NaN where an asset is not in the targets. `order_ids` holds None for an order without an id.
+    The arrays belong to the plan and are not changed.
     """
 
     assets: tuple[str, ...]
     cash: float
+    equity: float
     quantity: Floats
     price: Floats
     mark: Floats
     multiplier: Floats
     requested: Floats
     orders: Records
-    order_ids: tuple[Hashable, ...]
+    order_ids: tuple[Hashable | None, ...]
     config: RebalanceConfig
     costs: Costs
 
@@ -55,9 +58,15 @@ class PlanInputs:
 
     @classmethod
     def from_snapshot(
-        cls, weights: dict[str, float], snapshot: PortfolioSnapshot, config: RebalanceConfig
+        cls,
+        weights: dict[str, float],
+        snapshot: PortfolioSnapshot,
+        config: RebalanceConfig,
+        equity: float | None = None,
     ) -> PlanInputs:
         """Check a snapshot and lay it out (rule 1).
+
+        `equity` is what a broker says; None: cash plus the marked positions.
 
         Raises
         ------
@@ -75,8 +84,10 @@ class PlanInputs:
         not_positive = [name for name, value in multipliers.items() if value <= 0.0]
         if not_positive:
             raise InputError(f"snapshot: multiplier of {listed(not_positive)} is not > 0")
-        price = np.array([usable_price(snapshot.prices.get(name)) for name in assets])
-        last = np.array([usable_price(snapshot.marks.get(name)) for name in assets])
+        price, last = (
+            np.array([usable_price(name, found.get(name)) for name in assets])
+            for found in (snapshot.prices, snapshot.marks)
+        )
         mark = np.where(np.isnan(price), last, price)
         unvalued = [name for name in assets if positions.get(name) and np.isnan(mark[index[name]])]
         if unvalued:
@@ -84,33 +95,59 @@ class PlanInputs:
                 f"snapshot: {listed(unvalued)} are held but have neither a price nor a mark; "
                 "pass their last close in marks"
             )
+        quantity = np.array([without_dust(positions.get(name, 0.0)) for name in assets])
+        multiplier = np.array([multipliers.get(name, 1.0) for name in assets])
+        if equity is None:
+            equity = equity_of(cash, quantity, mark, multiplier)
         return cls(
             assets=assets,
             cash=cash,
-            quantity=np.array([_without_dust(positions.get(name, 0.0)) for name in assets]),
+            equity=equity,
+            quantity=quantity,
             price=price,
             mark=mark,
-            multiplier=np.array([multipliers.get(name, 1.0) for name in assets]),
+            multiplier=multiplier,
             requested=weights_vector(weights, assets, index),
             orders=_order_records(orders, index),
-            order_ids=tuple(
-                k if order.order_id is None else order.order_id for k, order in enumerate(orders)
-            ),
+            order_ids=tuple(order.order_id for order in orders),
             config=config,
             costs=Costs() if snapshot.costs is None else snapshot.costs,
         )
 
 
-def usable_price(price: object) -> float:
-    """Return a price as a float, NaN if it is none: absent, not a number, not finite or <= 0."""
-    if isinstance(price, bool) or not isinstance(price, numbers.Real):
+def usable_price(asset: str, price: Any) -> float:
+    """Return a price as a float, NaN if it is none: None, not finite or <= 0.
+
+    Raises
+    ------
+    ValueError
+        For what is not a number.
+    """
+    if price is None:
         return math.nan
-    value = float(price)
-    return value if math.isfinite(value) and value > 0.0 else math.nan
+    if isinstance(price, (bool, np.bool_)) or not isinstance(price, numbers.Real):
+        raise InputError(f"price of {asset!r} is {price!r}, not a number; pass a float")
+    value = float(price) if is_finite(price) else math.nan
+    return value if value > 0.0 else math.nan
 
 
-def _without_dust(quantity: float) -> float:
-    return 0.0 if abs(quantity) < ZERO_QUANTITY else quantity
+def closes_of(data: Any) -> dict[str, float]:
+    """Return today's close of every asset in `data`, NaN where there is none.
+
+    Raises
+    ------
+    ValueError
+        If `data` is not a mapping of assets to mappings with "close".
+    """
+    if not isinstance(data, Mapping):
+        raise InputError(
+            f"data: a {type(data).__name__} is not understood; pass what on_data got, or "
+            '{asset: {"close": price}}'
+        )
+    wrong = [asset for asset, bar in data.items() if not isinstance(bar, Mapping)]
+    if wrong:
+        raise InputError(f'data: {listed(wrong)} have no bar; pass {{asset: {{"close": price}}}}')
+    return {asset: usable_price(asset, bar.get("close")) for asset, bar in data.items()}
 
 
 def _check_names(names: Iterable[object]) -> None:
@@ -126,7 +163,7 @@ def _finite(what: str, values: Mapping[str, object]) -> dict[str, float]:
         for name, value in values.items()
         if isinstance(value, (bool, np.bool_))
         or not isinstance(value, numbers.Real)
-        or not math.isfinite(value)
+        or not is_finite(value)
     ]
     if wrong:
         raise InputError(f"snapshot: {what} {', '.join(wrong[:5])} is not a finite number")
@@ -149,10 +186,20 @@ def _order_records(orders: tuple[WorkingOrder, ...], index: Mapping[str, int]) -
         record["order_id"] = k
         record["quantity"] = amounts["quantity"]
         record["filled"] = min(amounts["filled_quantity"], amounts["quantity"])
+        record["limit_price"] = usable_price(order.asset, order.limit_price)
+        record["stop_price"] = usable_price(order.asset, order.stop_price)
         record["asset"] = index[order.asset]
-        record["side"] = OrderSide(order.side).code
-        record["type"] = OrderType(order.order_type).code
-        record["status"] = OrderStatus(order.status).code
+        record["side"] = _code(OrderSide, order.side, f"{where}: side")
+        record["type"] = _code(OrderType, order.order_type, f"{where}: order_type")
+        record["status"] = _code(OrderStatus, order.status, f"{where}: status")
         record["triggered"] = bool(order.triggered)
         record["reduce_only"] = bool(order.reduce_only)
     return records
+
+
+def _code(kind: type[Coded], value: object, where: str) -> int:
+    """Return the code of a member or its string; raises for what is neither."""
+    members = {str(member): member.code for member in kind}
+    if not isinstance(value, str) or value not in members:
+        raise InputError(f"snapshot: {where} is {value!r}; use one of {listed(members, 9)}")
+    return members[value]

@@ -9,6 +9,8 @@ import numpy as np
 
 from ml4t.backtest.enums import OrderSide, OrderType
 from ml4t.backtest.errors import OrderError
+from ml4t.backtest.execution.weights import is_finite
+from ml4t.backtest.kernel.quantities import ZERO_QUANTITY
 
 _PRICES = {OrderType.LIMIT: "limit_price", OrderType.STOP: "stop_price"}
 _BUILT = (OrderType.MARKET, OrderType.MARKET_ON_CLOSE, OrderType.LIMIT, OrderType.STOP)
@@ -19,8 +21,8 @@ def signed_quantity(asset: object, quantity: object, side: OrderSide | str | Non
     where = f"order for {asset!r}: quantity={quantity!r}"
     if isinstance(quantity, (bool, np.bool_)) or not isinstance(quantity, numbers.Real):
         raise OrderError(f"{where} is not a number")
-    value = float(quantity)
-    if not math.isfinite(value) or abs(value) < 1e-9:
+    value = float(quantity) if is_finite(quantity) else math.nan
+    if not math.isfinite(value) or abs(value) < ZERO_QUANTITY:
         raise OrderError(f"{where} must be finite and not 0")
     if side is None:
         return value
@@ -57,7 +59,8 @@ def checked_type(
             continue
         if isinstance(price, bool) or not isinstance(price, numbers.Real):
             raise OrderError(f"{where}: a {kind} order needs a {name}; it has {price!r}")
-        if not (math.isfinite(price) and price > 0.0):
+        value = float(price) if is_finite(price) else math.nan
+        if not value > 0.0:
             raise OrderError(f"{where}: {name}={price!r} must be finite and > 0")
-        found.append(float(price))
+        found.append(value)
     return kind, found[0], found[1]

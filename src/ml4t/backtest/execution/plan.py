@@ -15,7 +15,7 @@ import polars as pl
 
 from ml4t.backtest.config import RebalanceConfig
 from ml4t.backtest.enums import Adjustment, OrderSide, OrderStatus, OrderType, Reason
-from ml4t.backtest.errors import RebalanceWarning
+from ml4t.backtest.errors import InputError, OrderError, RebalanceWarning, listed
 from ml4t.backtest.execution.inputs import PlanInputs
 from ml4t.backtest.execution.weights import as_weights
 from ml4t.backtest.kernel import planning
@@ -158,7 +158,17 @@ class RebalancePlan:
         """Ids of the working orders to cancel before anything is sent."""
         if not self._cancelled.size:
             return ()
-        return tuple(self.inputs.order_ids[k] for k in self._cancelled)
+        ids = self.inputs.order_ids
+        return tuple(int(k) if ids[k] is None else ids[k] for k in self._cancelled)
+
+    def check_cancels(self) -> None:
+        """Raise `ValueError` if an order to cancel has no id by which a broker would know it."""
+        unnamed = [int(k) for k in self._cancelled if self.inputs.order_ids[k] is None]
+        if unnamed:
+            raise OrderError(
+                f"plan: the orders with index {listed(unnamed)} that it cancels have no order_id, "
+                "so no broker can cancel them; give every WorkingOrder its order_id"
+            )
 
     @property
     def equity(self) -> float:
@@ -187,17 +197,17 @@ class RebalancePlan:
         names = given.assets
         chosen = self.row_records["asset"].tolist()
         content = {
-            "cash": given.cash,
+            "equity": given.equity,
             "config": given.config.model_dump(mode="json"),
             "costs": list(given.costs.params),
             "assets": [
                 [
                     names[i],
+                    float(given.price[i]) if given.price[i] > 0.0 else None,
                     *(
                         float(part[i])
                         for part in (
                             given.quantity,
-                            given.price,
                             given.mark,
                             given.multiplier,
                             given.requested,
@@ -213,6 +223,8 @@ class RebalancePlan:
                     OrderSide.from_code(order["side"]),
                     float(order["quantity"]),
                     float(order["filled"]),
+                    float(order["limit_price"]),
+                    float(order["stop_price"]),
                     OrderType.from_code(order["type"]),
                     bool(order["triggered"]),
                     bool(order["reduce_only"]),
@@ -310,6 +322,7 @@ def make_plan(inputs: PlanInputs) -> RebalancePlan:
     totals = np.zeros(1, PLAN_TOTALS)
     planning.plan(
         inputs.cash,
+        inputs.equity,
         inputs.quantity,
         inputs.price,
         inputs.mark,
@@ -324,13 +337,16 @@ def make_plan(inputs: PlanInputs) -> RebalancePlan:
         totals,
     )
     answer = totals[0]
-    return RebalancePlan(
+    found = RebalancePlan(
         inputs,
         rows[: answer["n_rows"]],
         planned[: answer["n_orders"]],
         cancels[: answer["n_cancels"]],
         totals,
     )
+    for records in (found.row_records, found.order_records):
+        records.flags.writeable = False
+    return found
 
 
 def plan_rebalance(
@@ -367,4 +383,6 @@ def plan_rebalance(
     (PlannedOrder(asset='AAPL', side=<OrderSide.BUY: 'buy'>, quantity=66.0, step=1),)
     """
     rules = RebalanceConfig() if config is None else config
+    if not isinstance(rules, RebalanceConfig):
+        raise InputError(f"config: a {type(rules).__name__} is not a RebalanceConfig")
     return make_plan(PlanInputs.from_snapshot(as_weights(target_weights), snapshot, rules))

@@ -11,10 +11,12 @@ import numpy as np
 from ml4t.backtest.broker import Broker
 from ml4t.backtest.config import RebalanceConfig
 from ml4t.backtest.enums import OrderSide, OrderStatus, OrderType
-from ml4t.backtest.execution.inputs import PlanInputs, usable_price
+from ml4t.backtest.errors import InputError, listed
+from ml4t.backtest.execution.inputs import PlanInputs, closes_of, usable_price
 from ml4t.backtest.execution.plan import RebalancePlan, make_plan
 from ml4t.backtest.execution.weights import as_weights
-from ml4t.backtest.kernel import planning
+from ml4t.backtest.kernel.accounting import equity_of
+from ml4t.backtest.kernel.quantities import ZERO_QUANTITY
 from ml4t.backtest.ledger.snapshot import PortfolioSnapshot, WorkingOrder
 
 __all__ = ["BrokerLike", "RebalanceConfig", "TargetWeightExecutor", "WeightProvider"]
@@ -170,7 +172,9 @@ class TargetWeightExecutor:
         rules = self._rules(broker)
         if isinstance(broker, Broker):
             return broker.plan_inputs(weights, rules, data)
-        return PlanInputs.from_snapshot(weights, snapshot_of(broker, data), rules)
+        return PlanInputs.from_snapshot(
+            weights, snapshot_of(broker, data), rules, broker.get_account_value()
+        )
 
 
 def snapshot_of(broker: BrokerLike, data: Prices) -> PortfolioSnapshot:
@@ -179,21 +183,27 @@ def snapshot_of(broker: BrokerLike, data: Prices) -> PortfolioSnapshot:
     Cash is equity less the marked positions; a held asset without a close in `data` is valued at
     its `market_price`, else at its `entry_price`.
     """
-    prices = {name: usable_price(bar.get("close")) for name, bar in data.items()}
+    prices = closes_of(data)
     positions: dict[str, float] = {}
     marks: dict[str, float] = {}
     for name, position in broker.positions.items():
         positions[name] = position.quantity
         candidates = (
             prices.get(name),
-            usable_price(getattr(position, "market_price", None)),
-            usable_price(position.entry_price),
+            usable_price(name, getattr(position, "market_price", None)),
+            usable_price(name, getattr(position, "entry_price", None)),
         )
         marks[name] = next((p for p in candidates if p is not None and not isnan(p)), nan)
+    unvalued = [name for name, mark in marks.items() if positions[name] and isnan(mark)]
+    if unvalued:
+        raise InputError(
+            f"broker: {listed(unvalued)} are held but have no close in data, no market_price and "
+            "no entry_price; pass their last close in data"
+        )
     names = sorted(positions)
     quantity = np.array([positions[name] for name in names], np.float64)
     mark = np.array([marks[name] for name in names], np.float64)
-    invested = planning.equity_of(0.0, quantity, mark, np.ones(len(names)))
+    invested = equity_of(0.0, quantity, mark, np.ones(len(names)))
     return PortfolioSnapshot(
         cash=broker.get_account_value() - invested,
         positions=positions,
@@ -226,6 +236,7 @@ def _apply(plan: RebalancePlan, broker: BrokerLike) -> list[Any]:
     still there, or of which another quantity is held now, gets no order; the next rebalance
     mends it.
     """
+    plan.check_cancels()
     before = dict(zip(plan.inputs.assets, plan.inputs.quantity.tolist(), strict=True))
     waiting: set[str] = set()
     if plan.cancels:
@@ -234,7 +245,9 @@ def _apply(plan: RebalancePlan, broker: BrokerLike) -> list[Any]:
         asked: set[Hashable] = set(plan.cancels)
         waiting = {order.asset for order in broker.pending_orders if order.order_id in asked}
         now = {name: position.quantity for name, position in broker.positions.items()}
-        waiting |= {name for name, held in before.items() if abs(now.get(name, 0.0) - held) >= 1e-9}
+        waiting |= {
+            name for name, held in before.items() if abs(now.get(name, 0.0) - held) >= ZERO_QUANTITY
+        }
     return [
         broker.submit_order(order.asset, order.quantity, order.side)
         for order in plan.orders

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -75,8 +76,8 @@ def as_weights(weights: object) -> dict[str, float]:
         if wrong:
             shown = listed([f"{name}={found[name]!r}" for name in wrong])
             raise WeightsError(f"weights: {shown} are not numbers; pass floats, and 0.0 to close")
-    if not all(map(math.isfinite, found.values())):
-        wrong = [name for name, weight in found.items() if not math.isfinite(weight)]
+    if not all(map(is_finite if int in types else math.isfinite, found.values())):
+        wrong = [name for name, weight in found.items() if not is_finite(weight)]
         shown = listed([f"{name}={found[name]!r}" for name in wrong])
         raise WeightsError(
             f"weights: {shown} are not finite; leave the asset out or pass 0.0 to close it"
@@ -84,6 +85,14 @@ def as_weights(weights: object) -> dict[str, float]:
     if types <= {float}:
         return dict(found)
     return {name: float(weight) for name, weight in found.items()}
+
+
+def is_finite(number: Any) -> bool:
+    """Whether a number is finite as a float; an integer may be too large for one."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
 
 
 def weights_vector(

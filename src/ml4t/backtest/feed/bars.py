@@ -110,10 +110,9 @@ class Bars:
         return {name: i for i, name in enumerate(self.assets)}
 
     @cached_property
-    def timestamps(self) -> list[datetime]:
+    def timestamps(self) -> tuple[datetime, ...]:
         """The times as datetimes, naive if they came so, else in their own zone."""
-        made: list[datetime] = times_series(self.times, self.time_zone).to_list()
-        return made
+        return tuple(times_series(self.times, self.time_zone).to_list())
 
 
 def _marks_of(close: Floats, before: Floats | None) -> Floats:

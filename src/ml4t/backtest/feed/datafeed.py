@@ -84,7 +84,9 @@ class DataFeed:
         signals, time_column
             As in `DataFeed`.
         """
-        given = dict(close) if isinstance(close, Mapping) else {"close": close}
+        given = {"close": close}
+        if isinstance(close, Mapping):
+            given = {str(field).lower(): frame for field, frame in close.items()}
         others = {"open": open, "high": high, "low": low, "volume": volume}
         frames = given | {name: frame for name, frame in others.items() if frame is not None}
         feed = cls.__new__(cls)
@@ -99,7 +101,7 @@ class DataFeed:
     @property
     def timestamps(self) -> list[datetime]:
         """Times of the bars, in order."""
-        return self.bars.timestamps
+        return list(self.bars.timestamps)
 
     @property
     def n_bars(self) -> int:
@@ -167,5 +169,13 @@ def _align(signals: Table, prices: Table) -> dict[str, Floats]:
     for name, values in signals.columns.items():
         matrix = np.full((prices.times.size, len(prices.assets)), np.nan)
         matrix[np.ix_(rows, columns)] = values
+        barless = np.isfinite(matrix) & ~np.isfinite(prices.columns["close"])
+        if barless.any():
+            bar, asset = (int(found[0]) for found in np.nonzero(barless))
+            time = times_series(prices.times[bar : bar + 1], prices.time_zone)[0]
+            raise DataError(
+                f"signals: {int(barless.sum())} values of {name!r} are for an asset that has no "
+                f"bar then, the first: {time} {prices.assets[asset]}; drop them"
+            )
         laid_out[name] = matrix
     return laid_out

@@ -14,6 +14,8 @@ from ml4t.backtest.records import Floats, Ints
 
 TIME_COLUMNS = ("timestamp", "date", "datetime")
 ASSET_COLUMNS = ("symbol", "asset", "ticker")
+# 64-bit nanoseconds reach a little further on both sides.
+_FIRST_YEAR, _LAST_YEAR = 1678, 2261
 PRICE_COLUMNS = ("open", "high", "low", "close", "volume", "vwap")
 
 
@@ -31,6 +33,10 @@ def to_polars(frame: object, what: str) -> pl.DataFrame:
     if isinstance(frame, pl.DataFrame):
         return frame
     native: Any = frame
+    labels = [str(column) for column in getattr(native, "columns", ())]
+    repeated = sorted({label for label in labels if labels.count(label) > 1})
+    if repeated:
+        raise DataError(f"{what}: columns {listed(repeated)} appear more than once; rename them")
     names = getattr(getattr(native, "index", None), "names", None)
     if names is not None and hasattr(native, "reset_index"):
         if any(name is not None for name in names):
@@ -43,9 +49,6 @@ def to_polars(frame: object, what: str) -> pl.DataFrame:
         raise DataError(
             f"{what}: a {type(frame).__name__} is not a dataframe; pass a polars or pandas frame"
         ) from None
-    repeated = sorted({str(c) for c in known.columns if list(known.columns).count(c) > 1})
-    if repeated:
-        raise DataError(f"{what}: columns {listed(repeated)} appear more than once; rename them")
     strange = [column for column in known.columns if not isinstance(column, str)]
     if strange:
         raise DataError(f"{what}: column names {listed(strange)} are not strings; rename them")
@@ -90,16 +93,19 @@ def utc_nanoseconds(column: pl.Series, what: str) -> tuple[Ints, str | None]:
             f"{what}: time column {column.name!r} is empty in {column.null_count()} rows; drop them"
         )
     zone = column.dtype.time_zone if isinstance(column.dtype, pl.Datetime) else None
-    if isinstance(column.dtype, pl.Date):
-        column = column.cast(pl.Datetime("ns"))
-    elif column.dtype.time_unit != "ns":
-        column = column.cast(pl.Datetime("ns", zone))
+    beyond = (column.dt.year() < _FIRST_YEAR) | (column.dt.year() > _LAST_YEAR)
+    if beyond.any():
+        raise DataError(
+            f"{what}: time column {column.name!r} holds {column.filter(beyond)[0]}; times must lie "
+            f"in the years {_FIRST_YEAR} to {_LAST_YEAR}, which nanoseconds can count"
+        )
+    column = column.cast(pl.Datetime("ns", zone))
     return column.to_physical().to_numpy().astype(np.int64, copy=True), zone
 
 
 def numbers_of(column: pl.Series, what: str) -> Floats:
     """Return a numeric column as float64, null as NaN."""
-    if not column.dtype.is_numeric():
+    if not column.dtype.is_numeric() and column.dtype != pl.Null:
         raise DataError(
             f"{what}: column {column.name!r} has type {column.dtype}, not numbers; convert it"
         )
@@ -155,11 +161,18 @@ def read_long(
     taken[cells] = True
     if int(taken.sum()) < cells.size:
         _raise_duplicates(table.select(time_name, asset_name), what)
-    wanted = {name.lower(): name for name in table.columns if name not in (time_name, asset_name)}
+    others = [name for name in table.columns if name not in (time_name, asset_name)]
+    wanted = {name: name for name in others}
     if only is not None:
-        wanted = {key: name for key, name in wanted.items() if key in only}
-    else:
-        wanted = {name: name for name in wanted.values()}
+        wanted = {}
+        for name in others:
+            key = name.lower()
+            if key in wanted:
+                raise DataError(
+                    f"{what}: columns {wanted[key]!r} and {name!r} are both {key}; drop one"
+                )
+            if key in only:
+                wanted[key] = name
     matrices = {}
     for key, name in wanted.items():
         matrix = np.full(shape, np.nan)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
@@ -23,6 +23,10 @@ def checked_bar(asset: str, bar: Mapping[str, float], needs_volume: bool) -> dic
     ValueError
         Without a close, without a volume that is needed, and for a value that is no number.
     """
+    if not isinstance(asset, str):
+        raise DataError(f"step: {asset!r} is not an asset name; names must be strings")
+    if not isinstance(bar, Mapping):
+        raise DataError(f'step: the bar of {asset!r} is {bar!r}; pass a mapping with "close"')
     if "close" not in bar:
         raise DataError(f"step: the bar of {asset!r} has no 'close'; it has {listed(bar)}")
     if needs_volume and "volume" not in bar:
@@ -63,5 +67,9 @@ def next_bars(before: Bars, timestamp: datetime, values: dict[str, dict[str, flo
         for field, value in bar.items():
             fields[field][0, before.index[asset]] = value
     moment = timestamp if timestamp.tzinfo is not None else timestamp.replace(tzinfo=UTC)
-    times = np.array([int(moment.timestamp() * 1e9)])
-    return Bars.from_fields(before.assets, times, None, fields, {}, before.mark[0])
+    microseconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    times = np.array([microseconds * 1000], np.int64)
+    bars = Bars.from_fields(before.assets, times, None, fields, {}, before.mark[0])
+    # The time as it was given: not every zone has a name to find it by again.
+    bars.__dict__["timestamps"] = (timestamp,)
+    return bars

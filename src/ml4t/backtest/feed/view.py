@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from math import isnan
+from numbers import Integral
 
 import numpy as np
 
@@ -67,26 +68,30 @@ class BarData(Mapping[str, Bar]):
     `history` cover all assets of the feed, in the order of `assets`, NaN where there is no bar.
     """
 
-    __slots__ = ("bars", "row")
+    __slots__ = ("_bars", "_row")
 
     def __init__(self, bars: Bars, row: int) -> None:
-        self.bars = bars
-        self.row = row
+        self._bars = bars
+        self._row = row
 
     def __getitem__(self, asset: str) -> Bar:
         """Return an asset's bar of now."""
-        column = self.bars.index.get(asset)
+        column = self._bars.index.get(asset)
         if column is None or not self._has_bar(column):
             raise KeyError(asset)
-        return Bar(self.bars, self.row, column)
+        return Bar(self._bars, self._row, column)
+
+    def is_of(self, bars: Bars, row: int) -> bool:
+        """Whether these are the bars of that row."""
+        return self._bars is bars and self._row == row
 
     def _has_bar(self, column: int) -> bool:
-        return not isnan(self.bars.close.item(self.row, column))
+        return not isnan(self._bars.close.item(self._row, column))
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the assets that have a bar now."""
         for column in np.flatnonzero(np.isfinite(self.close)):
-            yield self.bars.assets[column]
+            yield self._bars.assets[column]
 
     def __len__(self) -> int:
         """Count the assets that have a bar now."""
@@ -95,12 +100,12 @@ class BarData(Mapping[str, Bar]):
     @property
     def timestamp(self) -> datetime:
         """The time of the bars."""
-        return self.bars.timestamps[self.row]
+        return self._bars.timestamps[self._row]
 
     @property
     def assets(self) -> tuple[str, ...]:
         """All assets of the feed, sorted: the labels of the vectors."""
-        return self.bars.assets
+        return self._bars.assets
 
     @property
     def open(self) -> Floats:
@@ -135,7 +140,8 @@ class BarData(Mapping[str, Bar]):
         field : str
             "open", "high", "low", "close", "volume" or the name of a signal.
         n_bars : int
-            How many bars; fewer come back where the feed has not had so many yet. >= 1.
+            How many bars; fewer come back where the feed has not had so many yet, and one only
+            where a broker is stepped by hand. >= 1.
 
         Returns
         -------
@@ -147,23 +153,23 @@ class BarData(Mapping[str, Bar]):
         ValueError
             For a field that the feed does not have, or `n_bars` below 1.
         """
-        if n_bars < 1:
-            raise DataError(f"history: n_bars={n_bars} must be >= 1")
-        values: Floats = self._matrix(field)[max(0, self.row + 1 - n_bars) : self.row + 1]
+        if isinstance(n_bars, bool) or not isinstance(n_bars, Integral) or n_bars < 1:
+            raise DataError(f"history: n_bars={n_bars!r} must be a whole number >= 1")
+        values: Floats = self._matrix(field)[max(0, self._row + 1 - n_bars) : self._row + 1]
         return values
 
     def _vector(self, field: str) -> Floats:
-        values: Floats = self._matrix(field)[self.row]
+        values: Floats = self._matrix(field)[self._row]
         return values
 
     def _matrix(self, field: str) -> Floats:
         matrix: Floats | None = (
-            getattr(self.bars, field) if field in _FIELDS else self.bars.signals.get(field)
+            getattr(self._bars, field) if field in _FIELDS else self._bars.signals.get(field)
         )
         if matrix is None:
-            known = [name for name in _FIELDS if getattr(self.bars, name) is not None]
+            known = [name for name in _FIELDS if getattr(self._bars, name) is not None]
             raise DataError(
-                f"the feed has no {field!r}; it has {listed([*known, *self.bars.signals], 20)}"
+                f"the feed has no {field!r}; it has {listed([*known, *self._bars.signals], 20)}"
             )
         return matrix
 

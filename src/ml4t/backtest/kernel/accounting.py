@@ -12,13 +12,12 @@ from ml4t.backtest.records import Floats, Records
 
 
 @kernel
-def account_value(cash: float, holdings: Records, mark: Floats) -> float:
-    """Cash plus the marked value of the holdings, summed in the order of the assets."""
+def equity_of(cash: float, quantity: Floats, mark: Floats, multiplier: Floats) -> float:
+    """Add the marked value of what is held to cash, summed in the order of the assets."""
     equity = cash
-    for i in range(holdings.size):
-        quantity = holdings[i]["quantity"]
-        if quantity != 0.0:
-            equity += quantity * mark[i]
+    for i in range(quantity.size):
+        if quantity[i] != 0.0:
+            equity += quantity[i] * mark[i] * multiplier[i]
     return equity
 
 

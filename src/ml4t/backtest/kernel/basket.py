@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ml4t.backtest.kernel.costs import estimated_cost
 from ml4t.backtest.kernel.jit import kernel
-from ml4t.backtest.kernel.quantities import ZERO_QUANTITY, without_dust
+from ml4t.backtest.kernel.quantities import MONEY_TOLERANCE, ZERO_QUANTITY, without_dust
 from ml4t.backtest.records import CostParams, Floats, Ints
 
-# Money below which a step can be paid for.
-MONEY_TOLERANCE = 1e-9
+# A gain below this part of a step's own square is float noise.
+NO_GAIN = 1e-9
 
 
 @kernel
@@ -52,7 +52,9 @@ def spend_leftover(
             if overshoot >= step - ZERO_QUANTITY:
                 continue
             gain = ((now - goal) * unit / equity) ** 2 - ((now + one - goal) * unit / equity) ** 2
-            if gain <= best_gain:
+            # Half a step short is no better than half a step over.
+            least_gain = NO_GAIN * (one * unit / equity) ** 2
+            if gain <= max(best_gain, least_gain):
                 continue
             cost = one * unit + estimated_cost(trade[i] + one, mark[i], multiplier[i], costs)
             if trade[i] != 0.0:

@@ -9,7 +9,7 @@ from ml4t.backtest.kernel.costs import commission_of, price_after_slippage
 from ml4t.backtest.kernel.jit import kernel
 from ml4t.backtest.kernel.prices import slips
 from ml4t.backtest.kernel.quantities import ZERO_QUANTITY, without_dust
-from ml4t.backtest.records import CostParams, Ints, Records
+from ml4t.backtest.records import CostParams, Ints, Record, Records
 
 PENDING = OrderStatus.PENDING.code
 PARTIALLY_FILLED = OrderStatus.PARTIALLY_FILLED.code
@@ -20,13 +20,13 @@ NO_REASON = Reason.NONE.code
 
 
 @kernel
-def is_working(order: Records) -> bool:
+def is_working(order: Record) -> bool:
     """Whether an order may still fill."""
     return bool(order["status"] == PENDING or order["status"] == PARTIALLY_FILLED)
 
 
 @kernel
-def finish(order: Records, status: int, reason: int, bar: int) -> None:
+def finish(order: Record, status: int, reason: int, bar: int) -> None:
     """End an order; changes it."""
     order["status"] = status
     order["reason"] = reason
@@ -34,7 +34,7 @@ def finish(order: Records, status: int, reason: int, bar: int) -> None:
 
 
 @kernel
-def refuse(order: Records, reason: int, bar: int) -> None:
+def refuse(order: Record, reason: int, bar: int) -> None:
     """End an order that cannot go on: cancelled if something of it filled, else rejected."""
     ended = CANCELLED if order["filled"] > 0.0 else REJECTED
     finish(order, ended, reason, bar)
@@ -42,7 +42,7 @@ def refuse(order: Records, reason: int, bar: int) -> None:
 
 @kernel
 def terms_of(
-    order: Records, quantity: float, price: float, costs: CostParams
+    order: Record, quantity: float, price: float, costs: CostParams
 ) -> tuple[float, float, float]:
     """Return fill price, notional and commission of trading `quantity` (signed) of an order."""
     fill_price = price_after_slippage(quantity, price, costs) if slips(order) else price
@@ -54,7 +54,7 @@ def terms_of(
 
 @kernel
 def fill(
-    order: Records,
+    order: Record,
     quantity: float,
     price: float,
     bar: int,

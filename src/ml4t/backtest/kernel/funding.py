@@ -11,7 +11,7 @@ import math
 from ml4t.backtest.kernel.fills import terms_of
 from ml4t.backtest.kernel.jit import kernel
 from ml4t.backtest.kernel.quantities import rounded_down
-from ml4t.backtest.records import CostParams, Floats, Records
+from ml4t.backtest.records import CostParams, Floats, Record, Records
 
 # How often the common factor of purchases is lowered before they are given up.
 MOST_ROUNDS = 50
@@ -20,7 +20,13 @@ MOST_HALVINGS = 120
 
 
 @kernel
-def cost_of_buy(order: Records, quantity: float, price: float, costs: CostParams) -> float:
+def cash_tolerance(cash: float) -> float:
+    """Return by how much cash may fall below zero, given cash at the start of the group."""
+    return 1e-6 + 1e-12 * max(cash, 0.0)
+
+
+@kernel
+def cost_of_buy(order: Record, quantity: float, price: float, costs: CostParams) -> float:
     """Return what a purchase takes out of cash, slippage and commission included."""
     _, notional, commission = terms_of(order, quantity, price, costs)
     return notional + commission
@@ -53,6 +59,8 @@ def affordable_factor(
         total = total_cost(book, granted, price, factor, costs)
         if total <= cash + tolerance:
             return factor
+        if total <= 0.0:
+            break
         factor *= min(max(cash, 0.0) / total, 1.0 - 2e-9)
     return 0.0
 
@@ -67,7 +75,7 @@ def scaled(granted: float, factor: float, step: int) -> float:
 
 @kernel
 def is_affordable(
-    order: Records,
+    order: Record,
     quantity: float,
     price: float,
     cash: float,
@@ -81,7 +89,7 @@ def is_affordable(
 
 @kernel
 def largest_affordable(
-    order: Records, granted: float, price: float, cash: float, tolerance: float, costs: CostParams
+    order: Record, granted: float, price: float, cash: float, tolerance: float, costs: CostParams
 ) -> float:
     """Return the largest quantity of the order's step that cash pays for, `granted` at most.
 

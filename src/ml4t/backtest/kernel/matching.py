@@ -16,6 +16,7 @@ from ml4t.backtest.kernel.book import clear_finished
 from ml4t.backtest.kernel.fills import fill, finish, is_working, refuse, terms_of
 from ml4t.backtest.kernel.funding import (
     affordable_factor,
+    cash_tolerance,
     is_affordable,
     largest_affordable,
     scaled,
@@ -30,7 +31,7 @@ from ml4t.backtest.kernel.prices import (
     price_before_slippage,
 )
 from ml4t.backtest.kernel.quantities import ZERO_QUANTITY, rounded_down
-from ml4t.backtest.records import CostParams, Floats, Ints, Records
+from ml4t.backtest.records import CostParams, Floats, Ints, Record, Records
 
 BUY = OrderSide.BUY.code
 SELL = OrderSide.SELL.code
@@ -53,7 +54,7 @@ PURCHASE = 3
 
 
 @kernel
-def rank_of(order: Records, group: int, held: float) -> int:
+def rank_of(order: Record, group: int, held: float) -> int:
     """Return the place of an order in the sequence of its group."""
     if order["side"] == BUY:
         return PURCHASE
@@ -91,7 +92,7 @@ def grant(
 
 @kernel
 def sell(
-    order: Records,
+    order: Record,
     price: float,
     bar: int,
     volume: float,
@@ -255,7 +256,7 @@ def match_orders(
     for now in range(N_GROUPS):
         if in_group[now] == 0:
             continue
-        tolerance = 1e-6 + 1e-12 * max(account[0]["cash"], 0.0)
+        tolerance = cash_tolerance(account[0]["cash"])
         for turn in range(PURCHASE):
             for k in range(n):
                 if group[k] != now or rank[k] != turn or not is_working(book[k]):

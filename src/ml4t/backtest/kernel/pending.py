@@ -11,7 +11,7 @@ import numpy as np
 from ml4t.backtest.enums import OrderSide, OrderStatus, OrderType
 from ml4t.backtest.kernel.jit import kernel
 from ml4t.backtest.kernel.quantities import reduces, rounded_down, without_dust
-from ml4t.backtest.records import Ints, PlanParams, Records
+from ml4t.backtest.records import Ints, PlanParams, Record, Records
 
 BUY = OrderSide.BUY.code
 STOP = OrderType.STOP.code
@@ -25,7 +25,7 @@ CANCEL = 2
 
 
 @kernel
-def is_protective(order: Records) -> bool:
+def is_protective(order: Record) -> bool:
     """Whether an order only ever protects a position: it is then not counted as pending."""
     kind = order["type"]
     is_stop = kind == STOP or kind == STOP_LIMIT or kind == TRAILING_STOP
@@ -33,9 +33,9 @@ def is_protective(order: Records) -> bool:
 
 
 @kernel
-def signed_remaining(order: Records) -> float:
+def signed_remaining(order: Record) -> float:
     """Return what a working order has still to trade, positive for a buy."""
-    remaining = order["quantity"] - order["filled"]
+    remaining = without_dust(order["quantity"] - order["filled"])
     return remaining if order["side"] == BUY else -remaining
 
 

@@ -25,7 +25,13 @@ from ml4t.backtest.kernel.pending import (
     settle_protective,
     trade_quantity,
 )
-from ml4t.backtest.kernel.quantities import ZERO_QUANTITY, reduces, rounded_down, without_dust
+from ml4t.backtest.kernel.quantities import (
+    MONEY_TOLERANCE,
+    ZERO_QUANTITY,
+    reduces,
+    rounded_down,
+    without_dust,
+)
 from ml4t.backtest.records import CostParams, Floats, Ints, PlanParams, Records
 
 HOLD = Unmentioned.HOLD.code
@@ -47,18 +53,8 @@ HELD = Reason.HELD.code
 
 # Two weights nearer to each other than this are the same weight.
 WEIGHT_TOLERANCE = 1e-12
-# Money below which two trade values are the same.
-MONEY_TOLERANCE = 1e-9
-
-
-@kernel
-def equity_of(cash: float, quantity: Floats, mark: Floats, multiplier: Floats) -> float:
-    """Cash plus the marked value of what is held, summed in the order of the assets."""
-    equity = cash
-    for i in range(quantity.size):
-        if quantity[i] != 0.0:
-            equity += quantity[i] * mark[i] * multiplier[i]
-    return equity
+# A cost of exactly the limit, in basis points, is not above it.
+BPS_TOLERANCE = 1e-9
 
 
 @kernel
@@ -110,6 +106,7 @@ def order_sequence(trade: Floats, effective: Floats, params: PlanParams, planned
 @kernel
 def plan(
     cash: float,
+    equity: float,
     quantity: Floats,
     price: Floats,
     mark: Floats,
@@ -127,7 +124,7 @@ def plan(
 
     Parameters
     ----------
-    cash : float
+    cash, equity : float
         Currency.
     quantity, price, mark, multiplier : (n_assets,) arrays
         What is held; today's close (NaN or <= 0: none); the price that values a position; units
@@ -153,7 +150,6 @@ def plan(
     target = np.full(n, np.nan)
     trade = np.zeros(n)
     step = float(params.step)
-    equity = equity_of(cash, quantity, mark, multiplier)
 
     # 2 and 3. What is wanted.
     for i in range(n):
@@ -222,7 +218,7 @@ def plan(
             if reason[i] == ORDERED:
                 value = abs(trade[i]) * price[i] * multiplier[i]
                 cost = estimated_cost(trade[i], price[i], multiplier[i], costs)
-                if cost / value * 1e4 > params.max_cost_bps:
+                if cost / value * 1e4 > params.max_cost_bps + BPS_TOLERANCE:
                     reason[i] = COST_TOO_HIGH
         by_threshold = (
             reason[i] == WEIGHT_CHANGE_TOO_SMALL
@@ -284,7 +280,7 @@ def plan(
         row["requested_weight"] = requested[i]
         if math.isnan(requested[i]) and not held[i]:
             row["requested_weight"] = 0.0
-        row["price"] = price[i]
+        row["price"] = price[i] if price[i] > 0.0 else np.nan
         row["target_quantity"] = target[i]
         row["quantity"] = trade[i]
         row["value"] = value

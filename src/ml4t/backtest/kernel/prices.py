@@ -6,7 +6,7 @@ import numpy as np
 
 from ml4t.backtest.enums import OrderSide, OrderType
 from ml4t.backtest.kernel.jit import kernel
-from ml4t.backtest.records import Floats, Records
+from ml4t.backtest.records import Floats, Record
 
 BUY = OrderSide.BUY.code
 MARKET = OrderType.MARKET.code
@@ -22,7 +22,7 @@ N_GROUPS = 3
 
 
 @kernel
-def group_of(order: Records) -> int:
+def group_of(order: Record) -> int:
     """Return the group of an order. A stop that has triggered before is a market order."""
     if order["type"] == MARKET_ON_CLOSE:
         return ON_CLOSE
@@ -33,7 +33,7 @@ def group_of(order: Records) -> int:
 
 @kernel
 def price_before_slippage(
-    order: Records,
+    order: Record,
     group: int,
     market: float,
     open_: float,
@@ -62,7 +62,7 @@ def price_before_slippage(
 
 
 @kernel
-def slips(order: Records) -> bool:
+def slips(order: Record) -> bool:
     """Whether slippage applies: a limit order never fills worse than its limit."""
     return bool(order["type"] != LIMIT)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import math
+import numpy as np
 
 from ml4t.backtest.kernel.jit import kernel
 
 #: A quantity smaller than this, in absolute value, is zero.
 ZERO_QUANTITY = 1e-9
+#: Amounts of money that differ by less than this are the same.
+MONEY_TOLERANCE = 1e-9
 
 
 @kernel
@@ -20,7 +22,7 @@ def rounded_down(quantity: float, step: float) -> float:
     if step == 0.0:
         return quantity
     n = abs(quantity) / step
-    whole = math.floor(n + 1e-9 + 1e-12 * n) * step
+    whole = np.floor(n + 1e-9 + 1e-12 * n) * step
     if whole == 0.0:
         return 0.0
     return whole if quantity > 0.0 else -whole

@@ -8,14 +8,17 @@ from datetime import datetime
 import numpy as np
 
 from ml4t.backtest.errors import OrderError
+from ml4t.backtest.kernel import accounting
 from ml4t.backtest.ledger.tables import Table
 from ml4t.backtest.records import (
     ACCOUNT,
+    EQUITY,
     FILL,
     HOLDING,
     ORDER,
     PLAN,
     PLAN_ROW,
+    TRADE,
     Floats,
     Ints,
     Records,
@@ -36,10 +39,16 @@ class Ledger:
         Cash at the start.
     timestamps : list of datetime
         Times of the bars by number. A broker that is stepped by hand appends to it.
+    n_bars : int
+        How many bars there will be, for the table of equity; 0 where they are not known.
     """
 
-    def __init__(self, assets: tuple[str, ...], cash: float, timestamps: list[datetime]) -> None:
+    def __init__(
+        self, assets: tuple[str, ...], cash: float, timestamps: list[datetime], n_bars: int = 0
+    ) -> None:
         self.timestamps = timestamps
+        self.equity: Records = np.zeros(n_bars, EQUITY)
+        self._n_recorded = 0
         self.assets = assets
         self.index = {name: i for i, name in enumerate(assets)}
         n = len(assets)
@@ -54,24 +63,34 @@ class Ledger:
         self.fills = Table(FILL)
         self.plans = Table(PLAN)
         self.plan_rows = Table(PLAN_ROW)
-        self._n_working: Ints = self.account["n_working"]
-        self._cash: Floats = self.account["cash"]
         self._rows_of_done: dict[int, int] = {}
 
     @property
     def n_working(self) -> int:
         """How many orders are in the book."""
-        return int(self._n_working[0])
+        return int(self.account["n_working"][0])
 
     @property
     def cash(self) -> float:
         """Cash, in currency."""
-        return float(self._cash[0])
+        return float(self.account["cash"][0])
 
     @property
     def working(self) -> Records:
         """The working orders, oldest first: a view of the book."""
         return self.book[: self.n_working]
+
+    def record_equity(self, stop: int, marks: Floats) -> None:
+        """Write the closes of the bars before `stop` that are not written yet.
+
+        Cash and holdings must not have changed since the last of them that is; `marks` is
+        (n_bars, n_assets).
+        """
+        if self._n_recorded < stop:
+            accounting.record_equity(
+                self._n_recorded, stop, marks, self.cash, self.holdings, self.equity
+            )
+            self._n_recorded = stop
 
     def book_with_room(self, n: int) -> Records:
         """Return the book, grown if need be so that `n` more orders fit."""
@@ -141,6 +160,12 @@ class Ledger:
     def time_of(self, bar: int) -> datetime | None:
         """Return the time of a bar by its number, None for bar -1 (before the first)."""
         return None if bar < 0 else self.timestamps[bar]
+
+    def all_trades(self) -> Records:
+        """Return round trips, open ones included, as records of `TRADE`."""
+        fills = self.fills.records()
+        room = np.zeros(fills.size, TRADE)
+        return room[: accounting.round_trips(fills, len(self.assets), room)]
 
     def all_orders(self) -> Records:
         """Return every order as it stands now, by id."""

@@ -12,7 +12,7 @@ from ml4t.backtest.enums import OrderSide, OrderStatus, OrderType
 from ml4t.backtest.ledger.ledger import Ledger
 from ml4t.backtest.ledger.snapshot import PortfolioSnapshot, WorkingOrder
 from ml4t.backtest.records import Floats
-from ml4t.backtest.types import Fill, Position
+from ml4t.backtest.types import Fill, Position, Trade
 
 
 class Positions(Mapping[str, Position]):
@@ -76,6 +76,25 @@ def list_fills(ledger: Ledger) -> list[Fill]:
             slippage=float(record["slippage"]),
         )
         for record in ledger.fills.records()
+    ]
+
+
+def list_trades(ledger: Ledger) -> list[Trade]:
+    """Return round trips, open ones included, in the order of their entries."""
+    return [
+        Trade(
+            asset=ledger.assets[record["asset"]],
+            quantity=float(record["quantity"]),
+            entry_time=ledger.timestamps[record["entry"]],
+            exit_time=ledger.time_of(int(record["exit"])),
+            entry_price=float(record["entry_price"]),
+            exit_price=None if np.isnan(record["exit_price"]) else float(record["exit_price"]),
+            pnl=float(record["pnl"]),
+            commission=float(record["commission"]),
+            slippage=float(record["slippage"]),
+            n_fills=int(record["n_fills"]),
+        )
+        for record in ledger.all_trades()
     ]
 
 

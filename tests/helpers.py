@@ -1,0 +1,182 @@
+"""What the tests share: frames, scripted strategies, and brokers of another make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import polars as pl
+
+from ml4t.backtest import BacktestConfig, BacktestResult, Broker, DataFeed, Engine, Strategy
+
+START = datetime(2024, 1, 1)
+#: By asset, a value a day; None: no row that day.
+Values = dict[str, Sequence[float | None]]
+Action = Callable[[Any, Broker], object]
+
+
+def day(number: int) -> datetime:
+    """The time of bar `number` of the frames below."""
+    return START + timedelta(days=number)
+
+
+def long_frame(close: Values, **fields: Values) -> pl.DataFrame:
+    """A long frame of daily bars; an asset has a row where it has a close."""
+    rows = [
+        {
+            "timestamp": day(t),
+            "asset": asset,
+            "close": value,
+            **{name: values[asset][t] for name, values in fields.items()},
+        }
+        for asset, closes in close.items()
+        for t, value in enumerate(closes)
+        if value is not None
+    ]
+    numbers = ["close", *fields]
+    return pl.DataFrame(rows, infer_schema_length=None).with_columns(pl.col(numbers).cast(float))
+
+
+def feed_of(close: Values, **fields: Values) -> DataFeed:
+    return DataFeed(long_frame(close, **fields))
+
+
+def bars_of(volume: float = 1e6, **closes: float) -> dict[str, dict[str, float]]:
+    """Flat bars for `Broker.step`, and what an executor takes as `data`."""
+    return {
+        asset: {"open": price, "high": price, "low": price, "close": price, "volume": volume}
+        for asset, price in closes.items()
+    }
+
+
+class Script(Strategy):
+    """Does at bar t what `actions[t]` says: a function of data and broker."""
+
+    def __init__(self, actions: dict[int, Action] | None = None) -> None:
+        self.actions = actions or {}
+        self.bar = -1
+
+    def on_start(self, broker: Broker) -> None:
+        self.bar = -1
+
+    def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+        self.bar += 1
+        if self.bar in self.actions:
+            self.actions[self.bar](data, broker)
+
+
+def run_script(
+    actions: dict[int, Action],
+    close: Values,
+    config: BacktestConfig | None = None,
+    **fields: Values,
+) -> BacktestResult:
+    return Engine(feed_of(close, **fields), Script(actions), config).run()
+
+
+def buy(asset: str, quantity: float) -> Action:
+    return lambda data, broker: broker.submit_order(asset, quantity, "buy")
+
+
+def sell(asset: str, quantity: float) -> Action:
+    return lambda data, broker: broker.submit_order(asset, quantity, "sell")
+
+
+def state_of(broker: Broker) -> tuple[object, ...]:
+    """All that an account is, to be compared before and after."""
+    ledger = broker.ledger
+    return (
+        broker.cash,
+        dict(broker.positions),
+        [repr(order) for order in broker.orders],
+        [repr(order) for order in broker.pending_orders],
+        broker.fills,
+        len(ledger.plans),
+        len(ledger.plan_rows),
+        ledger.assets,
+    )
+
+
+@dataclass
+class StubOrder:
+    """A working order of `StubBroker`."""
+
+    order_id: str
+    asset: str
+    side: str
+    quantity: float
+    status: str = "pending"
+
+    @property
+    def signed(self) -> float:
+        return self.quantity if self.side == "buy" else -self.quantity
+
+
+class StubBroker:
+    """A `BrokerLike` that is not ours; `on_cancel` says by asset what becomes of a cancel.
+
+    "done" (where nothing is said): the order is gone. "late": it stays as pending_cancel.
+    "refused": it stays as it is. "filled": it has filled meanwhile.
+    """
+
+    def __init__(self, equity: float, **held: float | SimpleNamespace) -> None:
+        self.equity = equity
+        self.positions: dict[str, Any] = {}
+        for asset, position in held.items():
+            is_plain = not isinstance(position, SimpleNamespace)
+            self.positions[asset] = (
+                SimpleNamespace(quantity=position, entry_price=10.0) if is_plain else position
+            )
+        self.pending_orders: list[StubOrder] = []
+        self.on_cancel: dict[str, str] = {}
+        self.cancelled: list[str] = []
+        self._n_orders = 0
+
+    def get_account_value(self) -> float:
+        return self.equity
+
+    def get_position(self, asset: str) -> Any:
+        return self.positions.get(asset)
+
+    def submit_order(self, asset: str, quantity: float, side: str) -> StubOrder:
+        order = StubOrder(f"S{self._n_orders}", asset, str(side), quantity)
+        self._n_orders += 1
+        self.pending_orders.append(order)
+        return order
+
+    def cancel_order(self, order_id: str) -> None:
+        self.cancelled.append(order_id)
+        order = next(order for order in self.pending_orders if order.order_id == order_id)
+        outcome = self.on_cancel.get(order.asset, "done")
+        if outcome == "late":
+            order.status = "pending_cancel"
+        elif outcome == "filled":
+            self.positions[order.asset].quantity += order.signed
+        if outcome in ("done", "filled"):
+            self.pending_orders.remove(order)
+
+    def close_position(self, asset: str) -> None:
+        raise NotImplementedError
+
+
+class OtherMake:
+    """One of our accounts behind the members of `BrokerLike` alone."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self.get_account_value = broker.get_account_value
+        self.get_position = broker.get_position
+        self.submit_order = broker.submit_order
+        self.cancel_order = broker.cancel_order
+        self.close_position = broker.close_position
+
+    @property
+    def positions(self) -> Any:
+        return self._broker.positions
+
+    @property
+    def pending_orders(self) -> Any:
+        return self._broker.pending_orders
