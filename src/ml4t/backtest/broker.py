@@ -86,6 +86,7 @@ class Broker:
             len(self._market.timestamps),
         )
         self._desk = OrderDesk(self.ledger, self._market)
+        self._cash_policy = CashPolicy(settings.insufficient_cash).code
         self._costs = settings.costs
         self._cost_params = settings.costs.params
 
@@ -174,7 +175,7 @@ class Broker:
             ledger.volume_used,
             ledger.volume_used_in,
             self.config.participation,
-            CashPolicy(self.config.insufficient_cash).code,
+            self._cash_policy,
             self._cost_params,
             ledger.done.room(n_working),
             ledger.done.used,

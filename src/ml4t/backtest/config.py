@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -104,22 +105,7 @@ class RebalanceConfig(_Settings):
     @property
     def params(self) -> PlanParams:
         """The same as the kernel reads it."""
-        whole = 0 if self.allow_fractional else 1
-        return PlanParams(
-            min_trade_value=float(self.min_trade_value),
-            min_weight_change=float(self.min_weight_change),
-            max_single_weight=float(self.max_single_weight),
-            max_net_exposure=float(self.max_net_exposure),
-            max_gross_exposure=_or_infinity(self.max_gross_exposure),
-            max_cost_bps=_or_infinity(self.ignore_if_cost_exceeds_bps),
-            step=self.lot_size if self.round_lots else whole,
-            rounding=Rounding(self.rounding).code,
-            unmentioned=Unmentioned(self.unmentioned).code,
-            allow_short=self.allow_short,
-            cancel_before_rebalance=self.cancel_before_rebalance,
-            account_for_pending=self.account_for_pending,
-            keep_protective_orders=self.keep_protective_orders,
-        )
+        return _plan_params(self)
 
 
 class BacktestConfig(_Settings):
@@ -177,3 +163,24 @@ class BacktestConfig(_Settings):
 def _or_infinity(limit: float | None) -> float:
     """Return a limit as a number, infinity for None."""
     return math.inf if limit is None else float(limit)
+
+
+@lru_cache(maxsize=256)
+def _plan_params(config: RebalanceConfig) -> PlanParams:
+    """Work out the numbers of a config once for every config that says the same."""
+    whole = 0 if config.allow_fractional else 1
+    return PlanParams(
+        min_trade_value=float(config.min_trade_value),
+        min_weight_change=float(config.min_weight_change),
+        max_single_weight=float(config.max_single_weight),
+        max_net_exposure=float(config.max_net_exposure),
+        max_gross_exposure=_or_infinity(config.max_gross_exposure),
+        max_cost_bps=_or_infinity(config.ignore_if_cost_exceeds_bps),
+        step=config.lot_size if config.round_lots else whole,
+        rounding=Rounding(config.rounding).code,
+        unmentioned=Unmentioned(config.unmentioned).code,
+        allow_short=config.allow_short,
+        cancel_before_rebalance=config.cancel_before_rebalance,
+        account_for_pending=config.account_for_pending,
+        keep_protective_orders=config.keep_protective_orders,
+    )

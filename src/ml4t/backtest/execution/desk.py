@@ -14,7 +14,7 @@ from ml4t.backtest.execution.plan import RebalancePlan
 from ml4t.backtest.feed.market import Market
 from ml4t.backtest.kernel import book, fills
 from ml4t.backtest.ledger.ledger import Ledger
-from ml4t.backtest.records import PLAN, PLANNED_ORDER, Ints, Records
+from ml4t.backtest.records import PLANNED_ORDER, Ints, Records
 from ml4t.backtest.types import Order, Orders
 
 #: The number of no plan, for orders that nobody planned.
@@ -109,18 +109,18 @@ class OrderDesk:
         columns = self._columns_of(plan)
         if columns is not None:
             rows["asset"] = columns[rows["asset"]]
-        record = np.zeros(1, PLAN)
-        record[0] = (
-            plan.equity,
-            plan.turnover,
-            plan.estimated_cost,
-            plan_idx,
-            self._market.bar,
-            rows.size,
-            plan.order_records.size,
-            len(plan.cancels),
+        self._ledger.plans.append_row(
+            (
+                plan.equity,
+                plan.turnover,
+                plan.estimated_cost,
+                plan_idx,
+                self._market.bar,
+                rows.size,
+                plan.order_records.size,
+                len(plan.cancels),
+            )
         )
-        self._ledger.plans.append(record)
 
     def _accept(self, planned: Records, plan_idx: int) -> Orders:
         ledger = self._ledger

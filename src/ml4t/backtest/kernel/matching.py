@@ -23,7 +23,6 @@ from ml4t.backtest.kernel.funding import (
     total_cost,
 )
 from ml4t.backtest.kernel.jit import kernel
-from ml4t.backtest.kernel.pending import link_orders
 from ml4t.backtest.kernel.prices import (
     N_GROUPS,
     RESTING,
@@ -91,11 +90,12 @@ def grant(
 
 
 @kernel
-def sell(
-    order: Record,
-    price: float,
+def sell_in_turn(
+    chosen: Ints,
+    price: Floats,
     bar: int,
-    volume: float,
+    volume: Floats,
+    book: Records,
     account: Records,
     holdings: Records,
     used: Floats,
@@ -104,43 +104,80 @@ def sell(
     costs: CostParams,
     fills: Records,
     n_fills: Ints,
-) -> bool:
-    """Fill a sale as far as holding and volume allow; whether that closed the position.
+) -> None:
+    """Fill the chosen sales (1 in `chosen`, by order) as far as holding and volume allow.
 
-    Changes the order, the account, the holding, `used` and `fills`.
+    `price` is by order, `volume` by asset. Changes orders, the account, holdings, `used`, `fills`.
     """
-    i = order["asset"]
-    held = holdings[i]["quantity"]
-    if held <= 0.0:
-        refuse(order, SHORT_NOT_ALLOWED, bar)
-        return False
-    demand = min(order["quantity"] - order["filled"], held)
-    quantity = grant(demand, order["step"], i, bar, volume, max_participation, used, used_in)
-    if quantity == 0.0:
-        return False
-    _, notional, commission = terms_of(order, -quantity, price, costs)
-    if commission > account[0]["cash"] + notional:
-        refuse(order, INSUFFICIENT_CASH, bar)
-        return False
-    fill(order, -quantity, price, bar, account, holdings, fills, n_fills, costs)
-    return bool(holdings[i]["quantity"] == 0.0)
+    n = chosen.size
+    ends = 0
+    for k in range(n):
+        ends += ends_with_position(book[k])
+    for k in range(n):
+        order = book[k]
+        if chosen[k] == 0 or not is_working(order):
+            continue
+        i = order["asset"]
+        held = holdings[i]["quantity"]
+        if held <= 0.0:
+            refuse(order, SHORT_NOT_ALLOWED, bar)
+            continue
+        demand = min(order["quantity"] - order["filled"], held)
+        quantity = grant(demand, order["step"], i, bar, volume[i], max_participation, used, used_in)
+        if quantity == 0.0:
+            continue
+        _, notional, commission = terms_of(order, -quantity, price[k], costs)
+        if commission > account[0]["cash"] + notional:
+            refuse(order, INSUFFICIENT_CASH, bar)
+            continue
+        fill(order, -quantity, price[k], bar, account, holdings, fills, n_fills, costs)
+        ends += ends_with_position(order)
+        if ends > 0 and holdings[i]["quantity"] == 0.0:
+            close_out(book, n, i, bar)
 
 
 @kernel
-def close_out(book: Records, following: Ints, k: int, bar: int) -> None:
-    """Cancel what a closed position leaves without purpose; `k` is the asset's first order.
+def ends_with_position(order: Record) -> int:
+    """Return 1 for an order that a closed position would cancel, else 0.
 
     These are reduce-only orders, and sales that have begun. A sale that has not begun is refused
     when its turn comes.
     """
-    while k >= 0:
+    begun = order["side"] == SELL and order["status"] == PARTIALLY_FILLED
+    return 1 if is_working(order) and (order["reduce_only"] or begun) else 0
+
+
+@kernel
+def close_out(book: Records, n: int, asset: int, bar: int) -> None:
+    """Cancel what a closed position leaves without purpose among the first `n` orders."""
+    for k in range(n):
         order = book[k]
-        if is_working(order):
-            if order["reduce_only"]:
-                finish(order, CANCELLED, POSITION_CLOSED, bar)
-            elif order["side"] == SELL and order["status"] == PARTIALLY_FILLED:
-                finish(order, CANCELLED, SHORT_NOT_ALLOWED, bar)
-        k = following[k]
+        if order["asset"] == asset and ends_with_position(order) == 1:
+            reason = POSITION_CLOSED if order["reduce_only"] else SHORT_NOT_ALLOWED
+            finish(order, CANCELLED, reason, bar)
+
+
+@kernel
+def grant_buys(
+    chosen: Ints,
+    bar: int,
+    volume: Floats,
+    book: Records,
+    used: Floats,
+    used_in: Ints,
+    max_participation: float,
+) -> Floats:
+    """Return what volume allows of the chosen purchases, by order; `used` changes."""
+    granted = np.zeros(chosen.size)
+    for k in range(chosen.size):
+        order = book[k]
+        if chosen[k] == 1 and is_working(order):
+            i = order["asset"]
+            demand = order["quantity"] - order["filled"]
+            granted[k] = grant(
+                demand, order["step"], i, bar, volume[i], max_participation, used, used_in
+            )
+    return granted
 
 
 @kernel
@@ -233,7 +270,7 @@ def match_orders(
     group = np.full(n, NOT_NOW, np.int64)
     rank = np.empty(n, np.int64)
     price = np.empty(n)
-    in_group = np.zeros(N_GROUPS, np.int64)
+    waiting = np.zeros((N_GROUPS, PURCHASE + 1), np.int64)
     for k in range(n):
         order = book[k]
         if order["created"] < since:
@@ -249,38 +286,33 @@ def match_orders(
             order["triggered"] = True
         group[k] = which
         rank[k] = rank_of(order, which, holdings[i]["quantity"])
-        in_group[which] += 1
+        waiting[which, rank[k]] += 1
 
-    first = np.empty(0, np.int64)
-    following = np.empty(0, np.int64)
     for now in range(N_GROUPS):
-        if in_group[now] == 0:
-            continue
         tolerance = cash_tolerance(account[0]["cash"])
         for turn in range(PURCHASE):
-            for k in range(n):
-                if group[k] != now or rank[k] != turn or not is_working(book[k]):
-                    continue
-                i = book[k]["asset"]
-                closed = sell(
-                    book[k], price[k], bar, volume[i], account, holdings, used, used_in,
-                    max_participation, costs, fills, n_fills,
+            if waiting[now, turn] > 0:
+                sell_in_turn(
+                    in_turn(group, rank, now, turn), price, bar, volume, book, account, holdings,
+                    used, used_in, max_participation, costs, fills, n_fills,
                 )  # fmt: skip
-                if closed:
-                    if first.size == 0:
-                        first, following = link_orders(book[:n], holdings.size)
-                    close_out(book, following, first[i], bar)
-        granted = np.zeros(n)
-        for k in range(n):
-            if group[k] == now and rank[k] == PURCHASE and is_working(book[k]):
-                order = book[k]
-                i = order["asset"]
-                granted[k] = grant(
-                    order["quantity"] - order["filled"], order["step"], i, bar, volume[i],
-                    max_participation, used, used_in,
-                )  # fmt: skip
-        buy_granted(
-            book, granted, price, now, policy, bar, tolerance, account, holdings, costs, fills,
-            n_fills,
-        )  # fmt: skip
+        if waiting[now, PURCHASE] > 0:
+            granted = grant_buys(
+                in_turn(group, rank, now, PURCHASE), bar, volume, book, used, used_in,
+                max_participation,
+            )  # fmt: skip
+            buy_granted(
+                book, granted, price, now, policy, bar, tolerance, account, holdings, costs, fills,
+                n_fills,
+            )  # fmt: skip
     clear_finished(book, account, done, n_done)
+
+
+@kernel
+def in_turn(group: Ints, rank: Ints, now: int, turn: int) -> Ints:
+    """Mark the orders of one group and rank with 1, by order."""
+    chosen = np.zeros(group.size, np.int64)
+    for k in range(group.size):
+        if group[k] == now and rank[k] == turn:
+            chosen[k] = 1
+    return chosen
