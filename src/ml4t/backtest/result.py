@@ -224,8 +224,8 @@ class BacktestResult:
         executed = np.unique(fills["plan_idx"][fills["plan_idx"] >= 0])
         return {
             "initial_cash": float(self.config.initial_cash),
-            "final_equity": float(equity[-1]),
-            "total_return": float(equity[-1] / self.config.initial_cash - 1.0),
+            "final_equity": float(from_cash[-1]),
+            "total_return": performance.total_return(from_cash),
             "annual_return": performance.annual_return(from_cash, times),
             "volatility": performance.volatility(equity, times),
             "sharpe_ratio": performance.sharpe_ratio(equity, times),
@@ -243,13 +243,15 @@ class BacktestResult:
     def summary(self) -> str:
         """Return the figures as a readable table."""
         found = self.metrics
-        first, last = self._bars.timestamps[0], self._bars.timestamps[-1]
+        times = self._bars.timestamps
+        # A run that was stopped in its first bar has none that is complete.
+        period = f"{times[0]:%Y-%m-%d} to {times[-1]:%Y-%m-%d}, " if times else ""
 
         def shown(name: str, form: str) -> str:
             return "n/a" if np.isnan(found[name]) else format(found[name], form)
 
         lines = [
-            ("Period", f"{first:%Y-%m-%d} to {last:%Y-%m-%d}, {len(self.equity_records):,} bars"),
+            ("Period", f"{period}{len(self.equity_records):,} bars"),
             ("Initial cash", shown("initial_cash", ",.2f")),
             ("Final equity", shown("final_equity", ",.2f")),
             ("Total return", shown("total_return", ".2%")),
