@@ -7,11 +7,11 @@ else
 BIN := $(VENV)/bin
 endif
 
-.PHONY: help demo test lint type bench clean
+.PHONY: help demo test lint type bench docs dist dist-check clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(VENV)/made:
 	$(PYTHON) -m venv $(VENV)
@@ -24,6 +24,10 @@ $(VENV)/demo: $(VENV)/made pyproject.toml
 
 $(VENV)/dev: $(VENV)/made pyproject.toml
 	$(BIN)/python -m pip install --quiet -e ".[dev]"
+	@touch $@
+
+$(VENV)/docs: $(VENV)/made pyproject.toml
+	$(BIN)/python -m pip install --quiet -e ".[docs]"
 	@touch $@
 
 demo: $(VENV)/demo  ## Trade a real optimizer's weights on real prices
@@ -44,5 +48,15 @@ type: $(VENV)/dev  ## Check types
 bench: $(VENV)/dev  ## Measure against the floor and print the table
 	$(BIN)/python benchmarks/engine_against_floor.py
 
+docs: $(VENV)/docs  ## Build the documentation into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+dist: $(VENV)/dev  ## Build the wheel and the sdist into dist/
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+
+dist-check: dist  ## Install both in clean environments and use them from elsewhere
+	$(BIN)/python .ci/check_dist.py dist
+
 clean:  ## Remove the environment and everything that tools left
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) site dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

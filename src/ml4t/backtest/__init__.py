@@ -1,5 +1,7 @@
 """What really happens when target weights are traded."""
 
+import logging
+
 from ml4t.backtest.broker import Broker
 from ml4t.backtest.config import BacktestConfig, RebalanceConfig
 from ml4t.backtest.engine import Engine, run_backtest
@@ -41,3 +43,6 @@ __all__ = [
     "plan_rebalance",
     "run_backtest",
 ]
+
+# An application that does not set up logging sees nothing of ours.
+logging.getLogger(__name__).addHandler(logging.NullHandler())

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+import logging
+import time
+from collections.abc import Generator, Iterable
+from contextlib import AbstractContextManager, closing, nullcontext
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 from ml4t.backtest.broker import Broker
 from ml4t.backtest.config import BacktestConfig
-from ml4t.backtest.errors import InputError, MissingExtraError
+from ml4t.backtest.errors import InputError, MissingExtraError, StateError
+from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.feed.datafeed import DataFeed, as_feed
 from ml4t.backtest.feed.view import BarData
+from ml4t.backtest.ledger.cut import ledger_until
 from ml4t.backtest.result import BacktestResult
 from ml4t.backtest.strategy import Strategy
 
+_log = logging.getLogger(__name__)
+_Numbered = Iterable[tuple[int, Any]]
 _NO_CONTEXT: MappingProxyType[str, Any] = MappingProxyType({})
 
 
@@ -56,6 +64,32 @@ class Engine:
         self.strategy = strategy
         self.config = BacktestConfig() if config is None else config
         Broker(self.config, bars=feed.bars)  # raises now, not in run, for a config that cannot be
+        self._broker: Broker | None = None
+        self._n_complete = 0
+        self._result: BacktestResult | None = None
+
+    @property
+    def result(self) -> BacktestResult:
+        """The result of the last run.
+
+        Of a run that an exception or Ctrl-C has stopped it is what happened up to there: the
+        account as it stood at the close of the last complete bar. A bar is complete when its
+        decision was carried out; of a bar that is not, nothing is in the result.
+
+        Raises
+        ------
+        StateError
+            If there was no run yet, or if it is going on.
+        """
+        if self._result is None:
+            if self._broker is None:
+                raise StateError("engine: there is no result before a run has ended; call run()")
+            bars, ledger = self.feed.bars, self._broker.ledger
+            if self._n_complete < self.feed.n_bars:
+                ledger = ledger_until(ledger, self._n_complete)
+                bars = _bars_until(bars, self._n_complete)
+            self._result = BacktestResult(self.config, bars, ledger)
+        return self._result
 
     def run(self, progress: bool = False) -> BacktestResult:
         """Run from the first bar to the last on a fresh account.
@@ -69,19 +103,44 @@ class Engine:
         -------
         BacktestResult
         """
-        bars = self.feed.bars
+        bars, strategy = self.feed.bars, self.strategy
+        self._broker = self._result = None
         broker = Broker(self.config, bars=bars)
-        strategy = self.strategy
         on_data = strategy.on_data
-        _call(strategy, "on_start", broker)
-        numbered = enumerate(bars.timestamps)
-        for bar, timestamp in _shown(numbered, self.feed.n_bars) if progress else numbered:
-            broker.advance(bar)
-            on_data(timestamp, BarData(bars, bar), _NO_CONTEXT, broker)
-            broker.settle()
-        _call(strategy, "on_end", broker)
-        broker.finish()
-        return BacktestResult(self.config, bars, broker.ledger)
+        shown = _numbered(bars, progress)
+        begun = time.perf_counter()
+        _log.info("run started: %d assets, %d bars", self.feed.n_assets, self.feed.n_bars)
+        _log.debug("run: strategy %r, %r", strategy, self.config)
+        n_complete = 0
+        phase = "on_start"
+        try:
+            _call(strategy, "on_start", broker)
+            phase = "on_data"
+            with shown as numbered:
+                for bar, timestamp in numbered:
+                    broker.advance(bar)
+                    on_data(timestamp, BarData(bars, bar), _NO_CONTEXT, broker)
+                    broker.settle()
+                    n_complete = bar + 1
+            phase = "on_end"
+            _call(strategy, "on_end", broker)
+        except BaseException as stopped:
+            place = _place(bars, phase, n_complete)
+            stopped.add_note(f"ml4t.backtest: {place}; engine.result has what happened before")
+            _log.warning("run stopped by %s: %s", type(stopped).__name__, place)
+            raise
+        finally:
+            broker.finish()
+            self._broker, self._n_complete = broker, n_complete
+            _log.info(
+                "run ended: %d of %d bars, %d orders, %d fills, %.3f seconds",
+                n_complete,
+                self.feed.n_bars,
+                len(broker.orders),
+                len(broker.ledger.fills),
+                time.perf_counter() - begun,
+            )
+        return self.result
 
 
 def _call(strategy: object, name: str, broker: Broker) -> None:
@@ -91,8 +150,35 @@ def _call(strategy: object, name: str, broker: Broker) -> None:
         method(broker)
 
 
-def _shown(bars: Iterator[tuple[int, Any]], n_bars: int) -> Iterator[tuple[int, Any]]:
-    """Pass bars on and show how far the run has come."""
+def _place(bars: Bars, phase: str, n_complete: int) -> str:
+    """Say where in a run it stopped."""
+    if phase == "on_start":
+        return "in on_start, before the first bar"
+    if n_complete == len(bars.timestamps):
+        return f"in {phase}, after the last bar {_named(bars, n_complete - 1)}"
+    return f"in {phase}, bar {_named(bars, n_complete)}"
+
+
+def _named(bars: Bars, bar: int) -> str:
+    return f"{bar} (counted from 0) at {bars.timestamps[bar]}"
+
+
+def _bars_until(bars: Bars, stop: int) -> Bars:
+    """Return the first bars alone: views, not copies."""
+    names = ("times", "open", "high", "low", "close", "volume", "vwap", "mark")
+    fields = {name: getattr(bars, name) for name in names}
+    cut: dict[str, Any] = {
+        name: None if field is None else field[:stop] for name, field in fields.items()
+    }
+    signals = {name: values[:stop] for name, values in bars.signals.items()}
+    return dataclasses.replace(bars, **cut, signals=signals)
+
+
+def _numbered(bars: Bars, progress: bool) -> AbstractContextManager[_Numbered]:
+    """Return the bars' numbers and times; with `progress`, show how far the run has come."""
+    numbered = enumerate(bars.timestamps)
+    if not progress:
+        return nullcontext(numbered)
     try:  # an extra, and slow to import
         from rich.console import Console  # noqa: PLC0415
         from rich.progress import track  # noqa: PLC0415
@@ -100,8 +186,10 @@ def _shown(bars: Iterator[tuple[int, Any]], n_bars: int) -> Iterator[tuple[int, 
         raise MissingExtraError(
             'progress=True needs rich; run: pip install "ml4t-backtest[cli]"'
         ) from None
-    console = Console(stderr=True)
-    yield from track(bars, description="backtest", total=n_bars, console=console)
+    n_bars, console = len(bars.timestamps), Console(stderr=True)
+    tracked = track(numbered, description="backtest", total=n_bars, console=console)
+    # Closed, or an exception would leave the bar on the screen and rich would refuse the next.
+    return closing(cast(Generator[tuple[int, Any]], tracked))
 
 
 def run_backtest(

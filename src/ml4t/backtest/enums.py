@@ -32,7 +32,9 @@ class OrderSide(Coded):
     """Which way an order trades."""
 
     BUY = "buy"
+    """More of an asset."""
     SELL = "sell"
+    """Less of it."""
 
 
 class OrderType(Coded):
@@ -43,61 +45,95 @@ class OrderType(Coded):
     """
 
     MARKET = "market"
+    """At the price there is."""
     MARKET_ON_CLOSE = "market_on_close"
+    """At the close of a bar."""
     LIMIT = "limit"
+    """At the limit price or better."""
     STOP = "stop"
+    """A market order from the moment the price reaches the stop."""
     STOP_LIMIT = "stop_limit"
+    """A limit order from that moment."""
     TRAILING_STOP = "trailing_stop"
+    """A stop that follows the price."""
 
 
 class OrderStatus(Coded):
     """Where an order stands. The last three are final."""
 
     PENDING = "pending"
+    """Works; nothing has filled."""
     PARTIALLY_FILLED = "partially_filled"
+    """Works; a part has filled."""
     PENDING_CANCEL = "pending_cancel"
+    """A cancel was asked for and is not acknowledged yet; it may still fill."""
     FILLED = "filled"
+    """All of it has filled."""
     CANCELLED = "cancelled"
+    """Ended early; a part may have filled."""
     REJECTED = "rejected"
+    """Ended before anything filled."""
 
 
 class ExecutionMode(Coded):
     """When an order that a decision submits can first fill: at the next bar, or at this close."""
 
     NEXT_BAR = "next_bar"
+    """From the next bar on, at its open."""
     SAME_BAR = "same_bar"
+    """At the close of the bar that decided."""
 
 
 class Reason(Coded):
     """Why a plan row trades or does not, and why an order ended."""
 
     NONE = ""
+    """There is none: the order works or has filled."""
     # rows of a plan
     ORDERED = "ordered"
+    """An order is sent."""
     AT_TARGET = "at_target"
+    """Nothing to do: the effective weight is the target weight, or nothing is left to close."""
     WEIGHT_CHANGE_TOO_SMALL = "weight_change_too_small"
+    """The change of weight is below `min_weight_change`."""
     TRADE_VALUE_TOO_SMALL = "trade_value_too_small"
+    """The change of weight times equity is below `min_trade_value`."""
     ROUNDS_TO_ZERO_SHARES = "rounds_to_zero_shares"
+    """The change is less than one share, or one lot."""
     COST_TOO_HIGH = "cost_too_high"
+    """The estimated cost is above `ignore_if_cost_exceeds_bps`."""
     AWAITING_CANCEL = "awaiting_cancel"
+    """An order whose cancel is not acknowledged stands in the way."""
     CANCELLED_ONLY = "cancelled_only"
+    """Cancelling working orders was enough."""
     NO_PRICE = "no_price"
+    """There is no usable price now."""
     NO_EQUITY = "no_equity"
+    """Equity is zero or less."""
     HELD = "held"
+    """Not in the targets, and `unmentioned="hold"`."""
     # ends of an order
     INSUFFICIENT_CASH = "insufficient_cash"
+    """Cash did not suffice for the order, or for the rest of it."""
     SHORT_NOT_ALLOWED = "short_not_allowed"
+    """More would have been sold than is held."""
     POSITION_CLOSED = "position_closed"
+    """A reduce-only order whose position was closed."""
     CANCELLED = "cancelled"
+    """Somebody cancelled it."""
     REBALANCE = "rebalance"
+    """A later plan cancelled it."""
 
 
 class Adjustment(Coded):
     """What was done to a requested weight. A plan row stores a set of them as bits."""
 
     SHORT_NOT_ALLOWED = "short_not_allowed"
+    """A negative weight was set to 0."""
     CAPPED = "capped"
+    """The absolute weight was above `max_single_weight`."""
     SCALED = "scaled"
+    """All weights were scaled to `max_net_exposure` or `max_gross_exposure`."""
 
     @property
     def bit(self) -> int:
@@ -114,39 +150,43 @@ class Rounding(Coded):
     """What is rounded to whole shares or lots: the position, the trade, or the basket."""
 
     POSITION = "position"
+    """The target position, toward zero."""
     TRADE = "trade"
+    """The trade, toward zero."""
     MIN_TRACKING_ERROR = "min_tracking_error"
+    """The position, and single steps more where they bring the basket nearest."""
 
 
 class Unmentioned(Coded):
     """What happens to an asset that is held or has orders but is not in the targets."""
 
     CLOSE = "close"
+    """It is closed."""
     HOLD = "hold"
+    """It is left alone."""
     ERROR = "error"
+    """It raises a `ValueError`."""
 
 
 class CostKind(Coded):
     """The commission and slippage models that the kernel knows."""
 
     NONE = "none"
+    """Free."""
     PERCENT = "percent"
+    """A fraction of the money traded, or of the price."""
     PER_SHARE = "per_share"
+    """Currency per unit."""
     FIXED = "fixed"
+    """Currency per order."""
 
 
 class CashPolicy(Coded):
     """What happens to purchases that cost more than there is."""
 
     SCALE = "scale"
+    """Market orders are scaled by one common factor, limits and stops are trimmed."""
     TRIM = "trim"
+    """In sequence, each is cut to what can be paid."""
     REJECT = "reject"
-
-
-class FillPrice(Coded):
-    """Which price of its bar a market order gets."""
-
-    OPEN = "open"
-    CLOSE = "close"
-    HL2 = "hl2"
-    VWAP = "vwap"
+    """In sequence, each that cannot be paid whole is rejected."""

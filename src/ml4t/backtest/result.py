@@ -26,25 +26,27 @@ class BacktestResult:
 
     Attributes
     ----------
-    equity : frame (timestamp, equity, cash, gross_exposure, net_exposure)
-        At every close. Money in currency, exposures as fractions of equity.
-    orders : frame (order_id, plan_idx, asset, side, quantity, filled_quantity, order_type,
-        limit_price, stop_price, status, reason, created_at, finished_at, average_fill_price)
-        `reason` is null for an order that works or has filled, `plan_idx` -1 for one that no plan
-        sent.
-    fills : frame (timestamp, order_id, plan_idx, asset, side, quantity, price, commission,
-        slippage)
-        `price` is after slippage; `slippage` is money against the price before it.
-    trades : frame (asset, quantity, entry_time, exit_time, entry_price, exit_price, pnl,
-        commission, slippage, n_fills)
-        Round trips at average cost; `exit_time` is null for one that is still open, whose `pnl`
-        is that of what was closed so far.
-    positions : frame (timestamp, asset, quantity, market_value, weight)
-        A row for every asset held at every close.
-    rebalances : frame (timestamp, plan_idx, asset, requested_weight, target_weight,
-        current_weight, effective_weight, price, target_quantity, quantity, value, estimated_cost,
-        reason, adjustments)
-        Every row of every plan that was applied.
+    equity : polars.DataFrame
+        At every close: timestamp, equity, cash, gross_exposure, net_exposure. Money in currency,
+        exposures as fractions of equity.
+    orders : polars.DataFrame
+        order_id, plan_idx, asset, side, quantity, filled_quantity, order_type, limit_price,
+        stop_price, status, reason, created_at, finished_at, average_fill_price. `reason` is null
+        for an order that works or has filled, `plan_idx` -1 for one that no plan sent.
+    fills : polars.DataFrame
+        timestamp, order_id, plan_idx, asset, side, quantity, price, commission, slippage. `price`
+        is after slippage; `slippage` is money against the price before it.
+    trades : polars.DataFrame
+        Round trips at average cost: asset, quantity, entry_time, exit_time, entry_price,
+        exit_price, pnl, commission, slippage, n_fills. `exit_time` is null for one that is still
+        open, whose `pnl` is that of what was closed so far.
+    positions : polars.DataFrame
+        A row for every asset held at every close: timestamp, asset, quantity, market_value,
+        weight.
+    rebalances : polars.DataFrame
+        Every row of every plan that was applied: timestamp, plan_idx, asset, requested_weight,
+        target_weight, current_weight, effective_weight, price, target_quantity, quantity, value,
+        estimated_cost, reason, adjustments.
     config : BacktestConfig
     """
 
@@ -182,7 +184,8 @@ class BacktestResult:
 
         Parameters
         ----------
-        name : {"equity", "orders", "fills", "trades", "positions", "rebalances"}
+        name : str
+            "equity", "orders", "fills", "trades", "positions" or "rebalances".
 
         Raises
         ------
@@ -224,8 +227,8 @@ class BacktestResult:
         executed = np.unique(fills["plan_idx"][fills["plan_idx"] >= 0])
         return {
             "initial_cash": float(self.config.initial_cash),
-            "final_equity": float(equity[-1]),
-            "total_return": float(equity[-1] / self.config.initial_cash - 1.0),
+            "final_equity": float(from_cash[-1]),
+            "total_return": performance.total_return(from_cash),
             "annual_return": performance.annual_return(from_cash, times),
             "volatility": performance.volatility(equity, times),
             "sharpe_ratio": performance.sharpe_ratio(equity, times),
@@ -243,13 +246,15 @@ class BacktestResult:
     def summary(self) -> str:
         """Return the figures as a readable table."""
         found = self.metrics
-        first, last = self._bars.timestamps[0], self._bars.timestamps[-1]
+        times = self._bars.timestamps
+        # A run that was stopped in its first bar has none that is complete.
+        period = f"{times[0]:%Y-%m-%d} to {times[-1]:%Y-%m-%d}, " if times else ""
 
         def shown(name: str, form: str) -> str:
             return "n/a" if np.isnan(found[name]) else format(found[name], form)
 
         lines = [
-            ("Period", f"{first:%Y-%m-%d} to {last:%Y-%m-%d}, {len(self.equity_records):,} bars"),
+            ("Period", f"{period}{len(self.equity_records):,} bars"),
             ("Initial cash", shown("initial_cash", ",.2f")),
             ("Final equity", shown("final_equity", ",.2f")),
             ("Total return", shown("total_return", ".2%")),

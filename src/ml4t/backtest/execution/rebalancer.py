@@ -116,6 +116,16 @@ class TargetWeightExecutor:
 
         `shares` and `value` are signed. `skip_reason` is None for a row that trades.
 
+        Parameters
+        ----------
+        target_weights, data, broker
+            As in `plan`.
+
+        Returns
+        -------
+        list of dict
+            One for every asset of the plan.
+
         Warns
         -----
         RebalanceWarning
@@ -128,11 +138,21 @@ class TargetWeightExecutor:
     def execute(
         self, target_weights: object, data: Prices, broker: Broker | BrokerLike
     ) -> Sequence[Any]:
-        """Make the plan and apply it; returns the orders that were submitted.
+        """Make the plan and apply it.
 
-        Parameters and errors are those of `plan`; when it raises, nothing was cancelled and
-        nothing was submitted. With the simulated broker the orders are matched from the next bar
-        on, or at this close in SAME_BAR mode.
+        Errors are those of `plan`; when it raises, nothing was cancelled and nothing was
+        submitted. With the simulated broker the orders are matched from the next bar on, or at
+        this close in SAME_BAR mode.
+
+        Parameters
+        ----------
+        target_weights, data, broker
+            As in `plan`.
+
+        Returns
+        -------
+        sequence of orders
+            Those that were submitted, in sequence.
 
         Warns
         -----

@@ -1,0 +1,103 @@
+"""A ledger as it stood at an earlier close: what is left of a run that was stopped inside a bar."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml4t.backtest.enums import OrderStatus, Reason
+from ml4t.backtest.kernel.quantities import without_dust
+from ml4t.backtest.ledger.ledger import Ledger
+from ml4t.backtest.records import Records
+
+
+def ledger_until(ledger: Ledger, stop: int) -> Ledger:
+    """Return the account as it stood at the close of bar ``stop - 1``; changes nothing.
+
+    What came later is not in it: fills, orders and plans of later bars are left out, and an order
+    that filled or ended later works again. The state of the market (volume used) is not kept.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        Its equity is written up to `stop` at least.
+    stop : int
+        How many bars to keep, from the first. >= 0.
+
+    Returns
+    -------
+    Ledger
+    """
+    all_fills = ledger.fills.records()
+    is_kept = all_fills["bar"] < stop
+    fills = all_fills[is_kept]
+    cut = Ledger(ledger.assets, ledger.cash, ledger.timestamps[:stop], stop)
+    cut.equity = ledger.equity[:stop].copy()
+    cut.multiplier = ledger.multiplier.copy()
+    cut.fills.append(fills)
+
+    plans = ledger.plans.records()
+    cut.plans.append(plans[plans["bar"] < stop])
+    rows = ledger.plan_rows.records()
+    # Plans are numbered in sequence, so those that are kept are the first.
+    cut.plan_rows.append(rows[rows["plan_idx"] < len(cut.plans)])
+
+    orders = ledger.all_orders()
+    orders = orders[orders["created"] < stop]
+    undone = orders["finished"] >= stop
+    undone |= np.isin(orders["order_id"], all_fills["order_id"][~is_kept])
+    orders = _as_they_stood(orders, undone, fills)
+    is_working = orders["finished"] < 0
+    working = orders[is_working]
+    cut.book_with_room(working.size)[: working.size] = working
+    cut.done.append(orders[~is_working])
+
+    cut.account["n_working"] = working.size
+    cut.account["next_order_id"] = orders.size
+    if stop:
+        cut.account["cash"] = cut.equity["cash"][-1]
+    _replay_holdings(fills, cut.holdings)
+    return cut
+
+
+def _as_they_stood(orders: Records, undone: NDArray[np.bool_], fills: Records) -> Records:
+    """Return orders, those that are `undone` working, with what the fills gave them.
+
+    `orders` are all that were submitted until then, by id; ids count from 0.
+    """
+    orders = orders.copy()
+    filled = np.zeros(orders.size)
+    value = np.zeros(orders.size)
+    np.add.at(filled, fills["order_id"], np.abs(fills["quantity"]))
+    np.add.at(value, fills["order_id"], np.abs(fills["quantity"]) * fills["price"])
+    is_part = filled > 0.0
+    status = np.where(is_part, OrderStatus.PARTIALLY_FILLED.code, OrderStatus.PENDING.code)
+    for name, values in (
+        ("filled", filled),
+        ("fill_value", value),
+        ("status", status),
+        ("reason", Reason.NONE.code),
+        ("finished", -1),
+    ):
+        orders[name] = np.where(undone, values, orders[name])
+    return orders
+
+
+def _replay_holdings(fills: Records, holdings: Records) -> None:
+    """Apply fills in sequence to holdings that are empty.
+
+    The kernel's `fill` would also need the orders as they were before each fill.
+    """
+    columns = (fills[name].tolist() for name in ("asset", "quantity", "price", "bar"))
+    for asset, quantity, price, bar in zip(*columns, strict=True):
+        holding = holdings[asset]
+        before = float(holding["quantity"])
+        after = without_dust(before + quantity)
+        if before == 0.0:
+            holding["entry_price"], holding["entry"] = price, bar
+        elif before * quantity > 0.0:
+            paid = before * holding["entry_price"] + quantity * price
+            holding["entry_price"] = paid / (before + quantity)
+        if after == 0.0:
+            holding["entry_price"], holding["entry"] = np.nan, -1
+        holding["quantity"] = after
