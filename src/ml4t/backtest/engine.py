@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -14,7 +14,7 @@ from ml4t.backtest.feed.view import BarData
 from ml4t.backtest.result import BacktestResult
 from ml4t.backtest.strategy import Strategy
 
-_NO_CONTEXT: MappingProxyType[str, Any] = MappingProxyType({})
+_NO_CONTEXT: Mapping[str, Any] = MappingProxyType({})
 
 
 class Engine:
@@ -73,11 +73,13 @@ class Engine:
         broker = Broker(self.config, bars=bars)
         strategy = self.strategy
         on_data = strategy.on_data
+        context = self.feed.context
         _call(strategy, "on_start", broker)
         numbered = enumerate(bars.timestamps)
         for bar, timestamp in _shown(numbered, self.feed.n_bars) if progress else numbered:
             broker.advance(bar)
-            on_data(timestamp, BarData(bars, bar), _NO_CONTEXT, broker)
+            values = _NO_CONTEXT if context is None else context.at(bar)
+            on_data(timestamp, BarData(bars, bar), values, broker)
             broker.settle()
         _call(strategy, "on_end", broker)
         broker.finish()
@@ -114,10 +116,10 @@ def run_backtest(
 
     Parameters
     ----------
-    prices : DataFeed, polars or pandas frame
-        See `DataFeed`.
+    prices : DataFeed, dataframe or path
+        See `DataFeed`, which also takes a context.
     strategy : Strategy
-    signals : polars or pandas frame, optional
+    signals : dataframe or path, optional
         See `DataFeed`; not together with a `DataFeed`.
     config : BacktestConfig, optional
 
