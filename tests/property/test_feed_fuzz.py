@@ -81,8 +81,7 @@ def _check(source: object, checks: str = "raise", wide: bool = False, **options:
         try:
             make = DataFeed.from_wide if wide else DataFeed
             feed = make(source, checks=checks, **options)
-        except DataError as error:
-            assert str(error)
+        except DataError:
             return
     bars = feed.bars
     assert (np.diff(bars.times) > 0).all()
@@ -114,6 +113,9 @@ def test_any_signals_and_context(frame: object, is_context: bool) -> None:
     _check(prices, **{"context" if is_context else "signals": frame})
 
 
+STARTS = [b"", b"PAR1", b"\x1f\x8b", b"\xff\xfe", b"date,asset,close\n"]
+
+
 def _check_file(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "prices.csv"
@@ -141,8 +143,9 @@ CELLS = st.one_of(
             "A",
             "B",
             "1.5",
+            *("1,5", "1.234,5", '"1,234"', "NA", "", "inf", "-1", '"', "1e400", "9999-12-31"),
+            "1500-01-01",
         ]
-        + ["1,5", "1.234,5", '"1,234"', "NA", "", "inf", "-1", '"', "1e400", "9999-12-31"]
     ),
     st.text(max_size=6),
 )

@@ -38,7 +38,7 @@ def changed(column: str, values: list[Any]) -> pl.DataFrame:
 
 
 ODD = {
-    "zero or negative prices": (changed("close", [0.0, -1.0, 0.0, 0.0]), "close=0", 4),
+    "zero or negative prices": (changed("low", [0.0, -1.0, 0.0, 0.0]), "low=0", 4),
     "high < low": (changed("high", [8.0]), "high=8 low=9", 1),
     "open or close outside": (changed("open", [13.0, 8.0]), "open=13", 2),
     "negative volume": (changed("volume", [-1.0]), "volume=-1", 1),
@@ -152,5 +152,5 @@ def test_one_bar_and_no_trade_is_a_valid_result() -> None:
 
 @pytest.mark.parametrize("frame", [GOOD.head(0), pl.DataFrame(), pd.DataFrame()])
 def test_an_empty_frame(frame: object) -> None:
-    with pytest.raises(DataError, match="no rows|no column timestamp"):
+    with pytest.raises(DataError, match=r"no rows|no column timestamp"):
         DataFeed(frame)

@@ -158,7 +158,7 @@ def test_what_cannot_be_read(name: str, tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cannot read the file.*No such file"):
+    with pytest.raises(DataError, match=r"cannot read the file.*No such file"):
         DataFeed(tmp_path / "none.csv")
     with pytest.raises(DataError, match="cannot read the file"):
         DataFeed(tmp_path)

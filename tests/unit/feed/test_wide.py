@@ -74,7 +74,7 @@ def test_unusable_downloads(frame: object, options: dict[str, str], match: str) 
 
 
 def test_a_wide_frame_is_no_long_one() -> None:
-    with pytest.raises(DataError, match="use DataFeed.from_wide"):
+    with pytest.raises(DataError, match=r"use DataFeed\.from_wide"):
         DataFeed(DOWNLOAD)
     with pytest.raises(DataError, match=r"no column symbol.*DataFeed\.from_wide"):
         DataFeed(DOWNLOAD["Close"].rename(columns={"AAPL": "Close"}))

@@ -43,6 +43,8 @@ def load(source: object, what: str) -> Loaded:
 
 def has_levels(frame: object) -> bool:
     """Whether the columns of a frame have several levels, as pandas frames can."""
+    if isinstance(frame, pl.LazyFrame):  # whose columns are dear to ask for
+        return False
     return int(getattr(getattr(frame, "columns", None), "nlevels", 1)) > 1
 
 

@@ -98,7 +98,7 @@ def _is_numeric(text: pl.Series) -> bool:
 _SECOND = 10**9
 _DAY = 86_400 * _SECOND
 _TIME = re.compile(
-    r"(?P<date>\S+(?: \S+ \S+)??)"
+    r"(?P<date>\S+?(?: \S+ \S+)??)"
     r"(?:[T ]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?"
     r" ?(?P<offset>Z|UTC|[+-]\d{2}:?\d{2})?)?",
     re.ASCII,
