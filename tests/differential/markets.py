@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,6 +30,7 @@ from ml4t.backtest import (
     WorkingOrder,
 )
 from ml4t.backtest.costs import Costs, PercentCommission, PercentSlippage
+from ml4t.backtest.errors import DataWarning
 
 T = TypeVar("T")
 Weights = dict[str, float]
@@ -372,7 +374,10 @@ def run(
 ) -> tuple[BacktestResult, Broker]:
     """Run a market; returns the result and the broker at the end."""
     script = Script(market, decide)
-    feed = DataFeed(market.frame() if frame is None else frame)
+    # Random markets hold prices that are none, and an open outside of its bar.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        feed = DataFeed(market.frame() if frame is None else frame, checks="warn")
     result = Engine(feed, script, market.settings()).run()
     return result, script.broker
 

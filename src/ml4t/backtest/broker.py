@@ -291,13 +291,16 @@ class Broker:
         ValueError
             As `order_target_percent`, and where the account has no equity.
         """
+        self._check_open()
+        self._check_asset(asset)
+        worth = as_weights({asset: value})[asset]
         equity = self.get_account_value()
         if not equity > 0.0:
             raise OrderError(
                 f"order_target_value for {asset!r}: equity is {equity:,.2f}, of which no value "
                 "is a fraction; use close_position to sell"
             )
-        return self.order_target_percent(asset, value / equity)
+        return self._send_alone({asset: worth / equity})
 
     def cancel_order(self, order_id: int) -> bool:
         """Cancel a working order at once; False if it is unknown or done."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from types import MappingProxyType
 from typing import Any, cast
@@ -22,7 +22,7 @@ from ml4t.backtest.strategy import Strategy
 
 _log = logging.getLogger(__name__)
 _Numbered = Iterable[tuple[int, Any]]
-_NO_CONTEXT: MappingProxyType[str, Any] = MappingProxyType({})
+_NO_CONTEXT: Mapping[str, Any] = MappingProxyType({})
 
 
 class Engine:
@@ -106,7 +106,7 @@ class Engine:
         bars, strategy = self.feed.bars, self.strategy
         self._broker = self._result = None
         broker = Broker(self.config, bars=bars)
-        on_data = strategy.on_data
+        on_data, context = strategy.on_data, self.feed.context
         shown = _numbered(bars, progress)
         begun = time.perf_counter()
         _log.info("run started: %d assets, %d bars", self.feed.n_assets, self.feed.n_bars)
@@ -119,7 +119,8 @@ class Engine:
             with shown as numbered:
                 for bar, timestamp in numbered:
                     broker.advance(bar)
-                    on_data(timestamp, BarData(bars, bar), _NO_CONTEXT, broker)
+                    values = _NO_CONTEXT if context is None else context.at(bar)
+                    on_data(timestamp, BarData(bars, bar), values, broker)
                     broker.settle()
                     n_complete = bar + 1
             phase = "on_end"
@@ -202,10 +203,10 @@ def run_backtest(
 
     Parameters
     ----------
-    prices : DataFeed, polars or pandas frame
-        See `DataFeed`.
+    prices : DataFeed, dataframe or path
+        See `DataFeed`, which also takes a context.
     strategy : Strategy
-    signals : polars or pandas frame, optional
+    signals : dataframe or path, optional
         See `DataFeed`; not together with a `DataFeed`.
     config : BacktestConfig, optional
 

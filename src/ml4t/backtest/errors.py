@@ -38,6 +38,10 @@ class MissingExtraError(BacktestError, ImportError):
     """An optional dependency is not installed; the message holds the pip line."""
 
 
+class DataWarning(UserWarning):
+    """Prices or signals were mended on the way in, or hold values that make no sense."""
+
+
 class RebalanceWarning(UserWarning):
     """A rebalance that was asked for mostly does not happen because of thresholds."""
 

@@ -39,7 +39,8 @@ class Strategy:
         data : BarData
             The bars of now by asset, and the past of all of them (`data.history`).
         context : mapping
-            Values that belong to no asset; empty.
+            Values of now that belong to no asset, by name (`DataFeed(context=...)`); empty
+            where there are none.
         broker : Broker
             The account.
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,7 +15,7 @@ import pytest
 
 from helpers import day, long_frame
 from ml4t.backtest import DataFeed
-from ml4t.backtest.errors import DataError
+from ml4t.backtest.errors import DataError, DataWarning
 from ml4t.backtest.feed.datafeed import as_feed
 
 NAN = float("nan")
@@ -35,6 +36,8 @@ SAME_FRAMES: dict[str, tuple[object, dict[str, Any]]] = {
     "pandas, index (date, asset)": (PANDAS.set_index(["timestamp", "asset"]), {}),
     "pandas, categorical names": (PANDAS.astype({"asset": "category"}), {}),
     "pyarrow": (pa.table(ROWS), {}),
+    "polars, lazy": (LONG.lazy(), {}),
+    "pandas, objects": (PANDAS.astype({"close": object, "timestamp": object}), {}),
     "any case": (LONG.rename({"timestamp": "DateTime", "asset": "Symbol", "close": "CLOSE"}), {}),
     "ticker": (LONG.rename({"timestamp": "Date", "asset": "Ticker"}), {}),
     "names given": (
@@ -49,10 +52,16 @@ SAME_FRAMES: dict[str, tuple[object, dict[str, Any]]] = {
 }
 
 
+def _warned(expected: bool) -> AbstractContextManager[object]:
+    """Expect the warning that rows were sorted; any other warning is an error anyway."""
+    return pytest.warns(DataWarning, match="sorted") if expected else nullcontext()
+
+
 @pytest.mark.parametrize("name", SAME_FRAMES)
 def test_the_same_bars_from_any_frame(name: str) -> None:
     frame, options = SAME_FRAMES[name]
-    feed = DataFeed(frame, **options)
+    with _warned("unsorted" in name):
+        feed = DataFeed(frame, **options)
     assert feed.assets == ("A", "B")
     assert feed.timestamps == [day(0), day(1)]
     assert (feed.n_bars, feed.n_assets) == (2, 2)
@@ -118,7 +127,8 @@ def test_what_is_missing_in_a_bar() -> None:
             "volume": [100.0, NAN, None, 50.0],
         }
     )
-    bars = DataFeed(frame).bars
+    with pytest.warns(DataWarning, match="infinities: 1, the first: 2024-01-03"):
+        bars = DataFeed(frame, checks="warn").bars
     # an open, high or low that is no number is the close; no close, no bar; no volume, 0
     np.testing.assert_array_equal(bars.open[:, 0], [9.0, 11.0, 9.5, NAN])
     np.testing.assert_array_equal(bars.high[:, 0], [12.0, 13.0, 12.0, NAN])
@@ -138,7 +148,8 @@ def test_without_other_columns_the_close_is_the_whole_bar() -> None:
 def test_marks_carry_the_last_close_that_is_a_price() -> None:
     # B: nothing before its first bar, then 20, a gap, a close of 0 (no price), 22
     closes = {"A": [1.0, 2.0, 3.0, 4.0, 5.0], "B": [None, 20.0, None, 0.0, 22.0]}
-    bars = DataFeed(long_frame(closes)).bars
+    with pytest.warns(DataWarning, match="zero or negative prices: 1"):
+        bars = DataFeed(long_frame(closes), checks="warn").bars
     np.testing.assert_array_equal(bars.mark[:, 1], [NAN, 20.0, 20.0, 20.0, 22.0])
     np.testing.assert_array_equal(bars.mark[:, 0], [1.0, 2.0, 3.0, 4.0, 5.0])
     assert DataFeed(long_frame({"A": [1.0, 2.0]})).bars.mark.flags.c_contiguous
@@ -164,7 +175,8 @@ WIDE_FRAMES: dict[str, tuple[object, dict[str, Any]]] = {
 @pytest.mark.parametrize("name", WIDE_FRAMES)
 def test_wide_frames(name: str) -> None:
     frame, options = WIDE_FRAMES[name]
-    feed = DataFeed.from_wide(frame, **options)
+    with _warned("unsorted" in name):
+        feed = DataFeed.from_wide(frame, **options)
     assert feed.assets == ("A", "B")
     assert feed.timestamps == [day(0), day(1)]
     np.testing.assert_array_equal(feed.bars.close, [[10.0, 20.0], [11.0, NAN]])
@@ -216,7 +228,7 @@ def test_wide_fields_must_agree(fields: dict[str, pl.DataFrame], match: str) -> 
         (pl.DataFrame({"A": [1.0]}), "no column timestamp or date or datetime.*'A'"),
         (WIDE_POLARS.head(0), "no rows"),
         (WIDE_POLARS.select("date"), "no columns besides 'date'"),
-        (pl.concat([WIDE_POLARS, WIDE_POLARS.head(1)]), "more than once.*2024-01-01"),
+        (pl.concat([WIDE_POLARS, WIDE_POLARS.head(1)]), "more than once: 1, the first: 2024-01-01"),
         (WIDE_POLARS.with_columns(A=pl.lit("x")), "'A' has type String"),
         ({"open": WIDE_POLARS}, "no close among the fields 'open'"),
     ],
@@ -238,7 +250,11 @@ def test_unusable_wide_frames(frame: object, match: str) -> None:
         (LONG, {"time_column": "when"}, "no column 'when'.*found: 'timestamp', 'asset', 'close'"),
         (LONG, {"asset_column": "what"}, "no column 'what'.*'timestamp', 'asset', 'close'"),
         (LONG.head(0), {}, "no rows"),
-        (pl.concat([LONG, LONG.head(1)]), {}, "1 pairs.*2024-01-01 00:00:00 A"),
+        (
+            pl.concat([LONG, LONG.head(1)]),
+            {},
+            "once: 1, the first: 2024-01-01 00:00:00 A",
+        ),
         (LONG.with_columns(close=pl.lit("x")), {}, "'close' has type String, not numbers"),
         (LONG.with_columns(volume=pl.lit(True)), {}, "'volume' has type Boolean"),
         (LONG.with_columns(close=pl.lit(None, pl.Float64)), {}, "no bar"),
@@ -251,7 +267,7 @@ def test_unusable_wide_frames(frame: object, match: str) -> None:
             "'timestamp' is empty in 3 rows",
         ),
         ([1, 2], {}, "a list is not a dataframe"),
-        ("prices.csv", {}, "a str is not a dataframe"),
+        ("prices.csv", {}, "cannot read the file 'prices.csv': No such file"),
         (PANDAS.rename(columns={"close": 5}), {}, "column names 5 are not strings"),
     ],
 )
@@ -297,12 +313,12 @@ def test_signals_are_laid_out_over_the_bars() -> None:
             SIGNALS.with_columns(pl.col("timestamp").dt.replace_time_zone("UTC")),
             "times are in UTC, those of prices in no zone",
         ),
-        (SIGNALS.with_columns(label=pl.lit("x")), "'label' has type String"),
+        (SIGNALS.with_columns(label=pl.lit([1])), "'label' has type List"),
         (
             pl.DataFrame({"timestamp": [datetime(2024, 1, 2)], "asset": ["B"], "score": [1.0]}),
             "1 values of 'score' are for an asset that has no bar then, the first: 2024-01-02",
         ),
-        (pl.concat([SIGNALS, SIGNALS]), "3 pairs of time and asset"),
+        (pl.concat([SIGNALS, SIGNALS]), "pairs that appear more than once: 3"),
         (SIGNALS.drop("asset"), "no column symbol"),
     ],
 )
@@ -321,5 +337,7 @@ def test_as_feed() -> None:
 
 
 def test_repr_shows_size_and_range() -> None:
-    expected = "DataFeed(n_bars=2, n_assets=2, 2024-01-01 00:00:00 to 2024-01-02 00:00:00)"
+    expected = (
+        "DataFeed(n_bars=2, n_assets=2, 2024-01-01 00:00:00 to 2024-01-02 00:00:00, 1 end early)"
+    )
     assert repr(DataFeed(LONG)) == expected

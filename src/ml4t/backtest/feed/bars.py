@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from ml4t.backtest.records import Floats, Ints
 
@@ -27,7 +29,7 @@ class Bars:
         None: times were naive and stay so.
     open, high, low, close : (n_bars, n_assets) float64, C-contiguous, read-only
         NaN: the asset has no bar then. Where only an open, high or low was missing, the close
-        stands in for it.
+        stands in for it. Without a column of opens all of them are the close.
     volume : the same or None
         None: there was no such column. A missing volume is 0.
     vwap : the same or None
@@ -36,7 +38,7 @@ class Bars:
         The last close seen that is a price (> 0); NaN before the first. The closes themselves,
         without a copy, where every asset has a bar at every time.
     signals : mapping of name to such a matrix
-        NaN where there is no value.
+        NaN where there is no value. Of strings and bools: a matrix of objects, None likewise.
     """
 
     assets: tuple[str, ...]
@@ -49,7 +51,7 @@ class Bars:
     volume: Floats | None
     vwap: Floats | None
     mark: Floats
-    signals: Mapping[str, Floats]
+    signals: Mapping[str, NDArray[Any]]
 
     def __post_init__(self) -> None:
         """Lock the arrays: a strategy gets views of them."""
@@ -66,7 +68,7 @@ class Bars:
         times: Ints,
         time_zone: str | None,
         fields: Mapping[str, Floats],
-        signals: Mapping[str, Floats],
+        signals: Mapping[str, NDArray[Any]],
         mark_before: Floats | None = None,
     ) -> Bars:
         """Complete the fields: what is missing is taken from the close; no close, no bar.
@@ -78,8 +80,11 @@ class Bars:
         if absent.any():
             close[absent] = np.nan
 
+        # Without opens nobody knows the way from close to close: the bar is its close.
+        has_open = "open" in fields
+
         def price(name: str) -> Floats:
-            values = fields.get(name)
+            values = fields.get(name) if has_open or name == "vwap" else None
             if values is None or values is close:
                 return close
             missing = ~np.isfinite(values) | absent
@@ -108,6 +113,19 @@ class Bars:
     def index(self) -> dict[str, int]:
         """The column of each asset."""
         return {name: i for i, name in enumerate(self.assets)}
+
+    @cached_property
+    def first_bars(self) -> Ints:
+        """The number of each asset's first bar, (n_assets,); -1 for one without any."""
+        has_bar = np.isfinite(self.close)
+        return np.where(has_bar.any(axis=0), has_bar.argmax(axis=0), -1)
+
+    @cached_property
+    def last_bars(self) -> Ints:
+        """The number of each asset's last bar, (n_assets,); -1 for one without any."""
+        has_bar = np.isfinite(self.close)
+        last = self.close.shape[0] - 1 - has_bar[::-1].argmax(axis=0)
+        return np.where(has_bar.any(axis=0), last, -1)
 
     @cached_property
     def timestamps(self) -> tuple[datetime, ...]:

@@ -41,7 +41,12 @@ class Bar(Mapping[str, object]):
                 name: matrix.item(self._row, self._column)
                 for name, matrix in self._bars.signals.items()
             }
-            return {name: value for name, value in values.items() if not isnan(value)}
+            # NaN is not equal to itself; strings and bools have None.
+            return {
+                name: value
+                for name, value in values.items()
+                if value is not None and value == value
+            }
         raise KeyError(key)
 
     def __iter__(self) -> Iterator[str]:

@@ -1,0 +1,25 @@
+"""Table: an input laid out as matrices, before it becomes bars."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from ml4t.backtest.records import Ints
+
+TIME_COLUMNS = ("timestamp", "date", "datetime")
+ASSET_COLUMNS = ("symbol", "asset", "ticker")
+PRICE_COLUMNS = ("open", "high", "low", "close", "volume", "vwap")
+
+
+class Table(NamedTuple):
+    """Matrices (n_bars, n_assets) by column name, with their labels.
+
+    Numbers are float64, NaN where there is none; strings and bools are objects, None likewise.
+    """
+
+    times: Ints
+    time_zone: str | None
+    assets: tuple[str, ...]
+    columns: dict[str, NDArray[Any]]

@@ -1,0 +1,169 @@
+"""Paths: parquet and csv files are read right, or an error says what to pass."""
+
+from __future__ import annotations
+
+import gzip
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from helpers import day, long_frame
+from ml4t.backtest import DataFeed
+from ml4t.backtest.errors import DataError
+
+CLOSE = {"A": [1234.5, 1250.25], "B": [20.0, 21.0]}
+VOLUME = {"A": [1_000_000.0, 2_500.0], "B": [100.0, 200.0]}
+FRAME = long_frame(CLOSE, volume=VOLUME)
+DATES = ("2024-01-01", "2024-01-02")
+
+
+def csv_text(
+    separator: str = ",",
+    dates: tuple[str, str] = DATES,
+    a: tuple[str, str] = ("1234.5", "1250.25"),
+    volumes: tuple[str, str] = ("1000000", "2500"),
+) -> str:
+    rows = [["date", "ticker", "close", "volume"]]
+    rows += [[dates[t], "A", a[t], volumes[t]] for t in range(2)]
+    rows += [[dates[0], "B", "20", "100"], [dates[1], "B", "21", "200"]]
+    return "\n".join(separator.join(row) for row in rows) + "\n"
+
+
+PLAIN = csv_text()
+GERMAN = csv_text(";", ("01.01.2024", "02.01.2024"), ("1.234,5", "1250,25"), ("1.000.000", "2.500"))
+GROUPED = csv_text(";", DATES, ("1,234.5", "1,250.25"), ("1,000,000", "2,500"))
+QUOTED = csv_text(",", DATES, ('"1,234.5"', '"1,250.25"'), ('"1,000,000"', '"2,500"'))
+READABLE = {
+    "plain": PLAIN.encode(),
+    "byte order mark": b"\xef\xbb\xbf" + PLAIN.encode(),
+    "utf-16": PLAIN.encode("utf-16"),
+    "windows lines": PLAIN.replace("\n", "\r\n").encode(),
+    "semicolons, decimal commas, points in thousands": GERMAN.encode(),
+    "thousands": GROUPED.encode(),
+    "thousands, quoted": QUOTED.encode(),
+    "spaces in thousands": csv_text(",", DATES, ("1 234.5", "1 250.25")).encode(),
+    "tabs": csv_text("\t").encode(),
+    "bars": csv_text("|").encode(),
+    "Excel's first line": b"sep=;\n" + csv_text(";").encode(),
+    "gzip": gzip.compress(PLAIN.encode()),
+    "slashes": csv_text(dates=("2024/01/01", "2024/1/2")).encode(),
+    "compact": csv_text(dates=("20240101", "20240102")).encode(),
+    "with a clock": csv_text(dates=("2024-01-01 00:00:00", "2024-01-02T00:00")).encode(),
+    "names of months": csv_text(dates=("1-Jan-2024", "Jan 2 2024")).encode(),
+    "spaces in the header": PLAIN.replace("close", " Close ").encode(),
+    "missing volume": PLAIN.replace("2500", "NA").encode(),
+}
+
+
+@pytest.mark.parametrize("name", READABLE)
+def test_a_csv_is_read_right(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_bytes(READABLE[name])
+    for given in (path, str(path)):
+        feed = DataFeed(given)
+        assert feed.assets == ("A", "B")
+        assert feed.timestamps == [day(0), day(1)]
+        np.testing.assert_array_equal(feed.bars.close, [[1234.5, 20.0], [1250.25, 21.0]])
+        assert feed.bars.volume is not None
+        second = 0.0 if name == "missing volume" else 2500.0
+        np.testing.assert_array_equal(feed.bars.volume, [[1_000_000.0, 100.0], [second, 200.0]])
+
+
+def test_parquet(tmp_path: Path) -> None:
+    path = tmp_path / "prices.parquet"
+    FRAME.write_parquet(path)
+    for given in (path, str(path)):
+        np.testing.assert_array_equal(DataFeed(given).bars.close, DataFeed(FRAME).bars.close)
+
+
+def test_paths_of_signals_context_and_wide_frames(tmp_path: Path) -> None:
+    signals, context, wide = (tmp_path / f"{name}.csv" for name in ("signals", "context", "wide"))
+    signals.write_text("date;asset;score;label\n2024-01-01;A;0,5;up\n")
+    context.write_text("date,vix,regime\n2024-01-02,17.5,calm\n")
+    wide.write_text("Date,A,B\n2024-01-01,1234.5,20\n2024-01-02,1250.25,\n")
+    feed = DataFeed(FRAME, signals, context)
+    assert feed.bars.signals["score"][0, 0] == 0.5
+    assert feed.bars.signals["label"][0, 0] == "up"
+    assert feed.context is not None
+    assert feed.context.at(1) == {"vix": 17.5, "regime": "calm"}
+    np.testing.assert_array_equal(
+        DataFeed.from_wide(wide).bars.close, [[1234.5, 20.0], [1250.25, np.nan]]
+    )
+
+
+def test_names_that_look_like_something_else(tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_text("date,asset,close\n2024-01-01,NA,1\n2024-01-01,005930,2\n2024-01-01,TRUE,3\n")
+    assert DataFeed(path).assets == ("005930", "NA", "TRUE")
+
+
+def test_day_or_month_first(tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    for dates, expected in (
+        (("02/01/2024", "13/01/2024"), [datetime(2024, 1, 2), datetime(2024, 1, 13)]),
+        (("01/02/2024", "01/13/2024"), [datetime(2024, 1, 2), datetime(2024, 1, 13)]),
+    ):
+        path.write_text(csv_text(dates=dates))
+        assert DataFeed(path).timestamps == expected
+
+
+def test_offsets_are_read_as_utc(tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    # New York in winter and in summer, as pandas writes it
+    path.write_text(csv_text(dates=("2024-01-02 00:00:00-05:00", "2024-07-02 00:00:00-04:00")))
+    feed = DataFeed(path)
+    assert feed.bars.time_zone == "UTC"
+    assert [time.hour for time in feed.timestamps] == [5, 4]
+
+
+UNREADABLE = {
+    "binary": (bytes(range(256)), "neither parquet nor UTF-8 text"),
+    "zeros": (b"date,asset\0", "neither parquet nor csv"),
+    "json": (b'{"date": 1}', "neither parquet nor csv"),
+    "zip": (b"PK\x03\x04rest,of,it", "neither parquet nor csv"),
+    "empty": (b"", "is empty"),
+    "one column": (b"hello\nworld\n", "no comma, semicolon, tab or bar"),
+    "broken parquet": (b"PAR1 and more", "broken parquet"),
+    "broken gzip": (b"\x1f\x8b and more", "broken gzip"),
+    "ragged": (b"date,asset,close\n2024-01-01,A,1,2,3\n", "cannot be read as a csv"),
+    "columns twice": (b"date,asset,close,close\n2024-01-01,A,1,2\n", "'close' appear more than"),
+    "no header": (b"2024-01-01,A,1\n", "no column timestamp.*columns found: '2024-01-01'"),
+    "two styles": (
+        csv_text(";", DATES, ("12,50", "12.50")).encode(),
+        "written in two ways, as '12,50' and as '12.50'",
+    ),
+    "1,234": (csv_text(";", DATES, ("1,234", "1,250")).encode(), "may be 1234 or 1.234"),
+    "day or month": (csv_text(dates=("01/02/2024", "02/03/2024")).encode(), "cannot be told apart"),
+    "no dates": (csv_text(dates=("soon", "2024-13-01")).encode(), "'soon', '2024-13-01', which"),
+    "strings": (csv_text(a=("x", "1.5")).encode(), "strings in number column 'close': 1.*A 'x'"),
+    "zones": (
+        csv_text(dates=("2024-01-01T00:00Z", "2024-01-02T00:00+09:00")).encode(),
+        "mixed time zones",
+    ),
+    "an empty time": (csv_text(dates=("", "2024-01-02")).encode(), "'date' is empty in 2 rows"),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_what_cannot_be_read(name: str, tmp_path: Path) -> None:
+    content, match = UNREADABLE[name]
+    path = tmp_path / "prices.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=match) as caught:
+        DataFeed(path)
+    assert str(caught.value).startswith("prices: ")
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"cannot read the file.*No such file"):
+        DataFeed(tmp_path / "none.csv")
+    with pytest.raises(DataError, match="cannot read the file"):
+        DataFeed(tmp_path)
+
+
+def test_a_lazy_frame_of_nothing(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be collected"):
+        DataFeed(pl.scan_parquet(tmp_path / "none.parquet"))
