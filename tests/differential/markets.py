@@ -29,12 +29,27 @@ from ml4t.backtest import (
     TargetWeightExecutor,
     WorkingOrder,
 )
-from ml4t.backtest.costs import Costs, PercentCommission, PercentSlippage
+from ml4t.backtest.costs import (
+    Commission,
+    Costs,
+    FixedCommission,
+    FixedSlippage,
+    NoCommission,
+    NoSlippage,
+    PercentCommission,
+    PercentSlippage,
+    PerShareCommission,
+    Slippage,
+)
 from ml4t.backtest.errors import DataWarning
 
 T = TypeVar("T")
 Weights = dict[str, float]
 Bar = dict[str, dict[str, float]]
+# A rate, or the name of a model and its numbers, as `oracle.ACCOUNT_DEFAULTS` says.
+CostSpec = float | tuple[Any, ...]
+# The id of an order to cancel, or asset, signed quantity, type, price and reduce_only.
+Item = int | tuple[str, float, str, float | None, bool]
 
 START = datetime(2024, 1, 1)
 NAMES = ("A", "B", "C", "D", "E", "F")
@@ -127,8 +142,36 @@ def rebalance_fields(source: Source) -> dict[str, Any]:
     return fields
 
 
-def costs(rates: tuple[float, float]) -> Costs:
-    return Costs(PercentCommission(rates[0]), PercentSlippage(rates[1]))
+def commission_spec(source: Source) -> CostSpec:
+    kind = source.pick(("rate", "rate", "per_share", "fixed"))
+    if kind == "rate":
+        return source.pick(RATES)
+    if kind == "fixed":
+        return "fixed", source.pick((1.0, 0.5, 10.0, 200.0))
+    least, most = source.pick((0.0, 1.0, 25.0)), source.pick((None, 0.005, 0.02))
+    return "per_share", source.pick((0.005, 0.1, 1.0)), least, most
+
+
+def slippage_spec(source: Source) -> CostSpec:
+    if source.chance(0.3):
+        return "per_share", source.pick((0.01, 0.25, 7.0))
+    return source.pick(RATES)
+
+
+def commission_of(spec: CostSpec) -> Commission:
+    if isinstance(spec, tuple):
+        return FixedCommission(spec[1]) if spec[0] == "fixed" else PerShareCommission(*spec[1:])
+    return PercentCommission(spec) if spec > 0.0 else NoCommission()
+
+
+def slippage_of(spec: CostSpec) -> Slippage:
+    if isinstance(spec, tuple):
+        return FixedSlippage(spec[1])
+    return PercentSlippage(spec) if spec > 0.0 else NoSlippage()
+
+
+def costs(specs: tuple[CostSpec, CostSpec]) -> Costs:
+    return Costs(commission_of(specs[0]), slippage_of(specs[1]))
 
 
 # ---------------------------------------------------------------- plans
@@ -146,7 +189,7 @@ class PlanCase:
     orders: list[dict[str, Any]]
     multipliers: dict[str, float]
     config: dict[str, Any]
-    cost: tuple[float, float]
+    cost: tuple[CostSpec, CostSpec]
 
     @property
     def rules(self) -> RebalanceConfig:
@@ -236,7 +279,7 @@ def plan_case(source: Source) -> PlanCase:
                 "order_id": source.pick((None, 100 + k)),
             }
         )
-    cost = (source.pick(RATES), source.pick(RATES))
+    cost = (commission_spec(source), slippage_spec(source))
     return PlanCase(targets, cash, positions, prices, marks, orders, multipliers, config, cost)
 
 
@@ -249,7 +292,7 @@ class Market:
 
     bars: list[Bar]
     decisions: dict[int, Weights]
-    manual: dict[int, list[tuple[str, float] | int]]
+    manual: dict[int, list[Item]]
     config: dict[str, Any]
 
     def frame(self) -> pl.DataFrame:
@@ -264,8 +307,8 @@ class Market:
         given = dict(self.config)
         del given["delisting"]
         return BacktestConfig(
-            commission=PercentCommission(given.pop("commission_rate")),
-            slippage=PercentSlippage(given.pop("slippage_rate")),
+            commission=commission_of(given.pop("commission")),
+            slippage=slippage_of(given.pop("slippage")),
             execution_mode=given.pop("execution_mode").lower(),
             rebalance=RebalanceConfig(**given.pop("rebalance")),
             **given,
@@ -283,12 +326,21 @@ def market(source: Source) -> Market:
     has_open, has_volume = source.chance(0.8), source.chance(0.6)
     gap = source.pick((0.0, 0.0, 0.1, 0.3))
     thin = source.chance(0.7)
+    has_vwap = source.chance(0.3)
+    swing = source.pick((0.0, 0.02, 0.1, 0.5))
 
     def candle(close: float) -> dict[str, float]:
         made = {"close": close}
         if has_open:
-            made["open"] = math.nan if source.chance(0.05) else price(source, nice)
-            made["high"], made["low"] = 300.0, 1.0
+            first = price(source, nice) if nice else close * source.real(0.92, 1.08)
+            made["open"] = first
+            made["high"] = max(first, close) * (1.0 + swing)
+            made["low"] = min(first, close) / (1.0 + swing)
+            if source.chance(0.05):
+                made[source.pick(("open", "high", "low"))] = math.nan
+        if has_vwap:
+            size = source.real(0.95, 1.05)
+            made["vwap"] = math.nan if source.chance(0.1) else close * size
         if has_volume:
             size = source.whole(0, 100) if thin else 10_000 * source.whole(1, 9)
             made["volume"] = math.nan if source.chance(0.05) else float(size)
@@ -312,23 +364,27 @@ def market(source: Source) -> Market:
 
     listed = sorted({name for bar in bars for name in bar})
     rules = rebalance_fields(source)
+    busy = source.pick((0.45, 0.2, 0.0))
     decisions: dict[int, Weights] = {}
-    manual: dict[int, list[tuple[str, float] | int]] = {}
+    manual: dict[int, list[Item]] = {}
     for t in range(n_bars):
-        if source.chance(0.45):
+        if source.chance(busy):
             scale = source.pick((1.0, 1.0, 0.5, 2.0))
             wanted = [name for name in listed if source.chance(0.8)]
             decisions[t] = {name: scale * weight(source, nice) for name in wanted}
             if rules["rounding"] == "min_tracking_error":
                 decisions[t] = off_ties(source, decisions[t])
-        if source.chance(0.3):
-            manual[t] = [manual_item(source, listed, nice) for _ in range(source.whole(1, 3))]
+        if source.chance(0.6):
+            now = {name: candle["close"] for name, candle in bars[t].items()}
+            manual[t] = [manual_item(source, listed, now, nice) for _ in range(source.whole(1, 4))]
     initial_cash = source.pick((1_000.0, 10_000.0, 100_000.0, source.real(500.0, 50_000.0)))
     config = {
         "initial_cash": initial_cash,
         "execution_mode": source.pick(("NEXT_BAR", "SAME_BAR")),
-        "commission_rate": source.pick(RATES),
-        "slippage_rate": source.pick(RATES),
+        "fill_price": source.pick(("open", "close", "hl2", "vwap" if has_vwap else "open")),
+        "insufficient_cash": source.pick(("scale", "trim", "reject")),
+        "commission": commission_spec(source),
+        "slippage": slippage_spec(source),
         "max_participation": source.pick((None, 0.1, 0.25, 0.5, 1.0)) if has_volume else None,
         "delisting": None,
         "rebalance": rules,
@@ -336,12 +392,20 @@ def market(source: Source) -> Market:
     return Market(bars, decisions, manual, config)
 
 
-def manual_item(source: Source, names: Sequence[str], nice: bool) -> tuple[str, float] | int:
-    """Draw an order, or the id of one to cancel."""
-    if source.chance(0.35):
+def manual_item(source: Source, names: Sequence[str], now: Weights, nice: bool) -> Item:
+    """Draw an order near the closes of now, or the id of one to cancel."""
+    if source.chance(0.2):
         return source.whole(0, 15)
+    asset = source.pick(names)
     units = max(quantity(source, nice), 0.01)
-    return source.pick(names), units if source.chance(0.6) else -units
+    signed = units if source.chance(0.62) else -units
+    kind = source.pick(("limit", "stop", "market", "market_on_close", "limit", "stop"))
+    level = None
+    if kind in ("limit", "stop"):
+        close = now.get(asset, math.nan)
+        near = math.isfinite(close) and not nice
+        level = close * source.real(0.85, 1.15) if near else price(source, nice)
+    return asset, signed, kind, level, signed < 0.0 and source.chance(0.4)
 
 
 # ---------------------------------------------------------------- runs
@@ -363,7 +427,15 @@ class Script(Strategy):
             if isinstance(item, int):
                 broker.cancel_order(item)
             else:
-                broker.submit_order(*item)
+                asset, signed, kind, level, reduce_only = item
+                broker.submit_order(
+                    asset,
+                    signed,
+                    order_type=kind,
+                    limit_price=level if kind == "limit" else None,
+                    stop_price=level if kind == "stop" else None,
+                    reduce_only=reduce_only,
+                )
 
     def on_end(self, broker: Broker) -> None:
         self.broker = broker

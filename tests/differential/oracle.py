@@ -1,9 +1,10 @@
 """A slow, plain reference of the rule book, to be compared with the engine.
 
 Written from ``semantics.md`` alone and importing nothing of the project: parts 2 (a cash account,
-market orders) and 3 (the rebalance plan) in plain loops over dicts. Every name is a string as in
-the rule book, every time the index of a bar, every order id the index of its submission (from 0).
-Sums run over assets in alphabetical order, or over orders in the order of the sequence.
+without the end of an asset) and 3 (the rebalance plan) in plain loops over dicts. Every name is a
+string as in the rule book, every time the index of a bar, every order id the index of its
+submission (from 0). Sums run over assets in alphabetical order, or over orders in the order of the
+sequence.
 """
 
 import math
@@ -35,8 +36,10 @@ REBALANCE_DEFAULTS = {
 ACCOUNT_DEFAULTS = {
     "initial_cash": 100_000.0,
     "execution_mode": "NEXT_BAR",  # or SAME_BAR
-    "commission_rate": 0.0,
-    "slippage_rate": 0.0,
+    # A rate, or ("per_share", fee, minimum, maximum rate or None), or ("fixed", fee).
+    "commission": 0.0,
+    "slippage": 0.0,  # a rate, or ("per_share", amount)
+    "fill_price": "open",
     "insufficient_cash": "scale",
     "max_participation": None,
     "delisting": "hold",  # None: orders of an asset that never comes back just rest
@@ -78,11 +81,32 @@ def reduces(signed: float, quantity: float) -> bool:
     return signed * quantity < 0 and abs(signed) - abs(quantity) < ZERO_QTY
 
 
-def trade_cost(delta: float, price: float, multiplier: float, cost: tuple[float, float]) -> float:
+def slipped(price: float, sign: int, slippage) -> float:
+    """Return the price after adverse slippage of a buy (sign 1) or a sell (-1)."""
+    if isinstance(slippage, tuple):
+        return max(price + sign * slippage[1], 0.0)
+    return price * (1 + sign * slippage)
+
+
+def commission_due(quantity: float, notional: float, commission) -> float:
+    """Return what all fills of an order together are charged."""
+    if quantity == 0:
+        return 0.0
+    if not isinstance(commission, tuple):
+        return notional * commission
+    if commission[0] == "fixed":
+        return commission[1]
+    _, per_share, minimum, maximum_rate = commission
+    due = max(quantity * per_share, minimum)
+    return due if maximum_rate is None else min(due, maximum_rate * notional)
+
+
+def trade_cost(delta: float, price: float, multiplier: float, cost) -> float:
     """Estimate slippage and commission, in currency, of trading delta units at a price."""
     commission, slippage = cost
-    after = price * (1 + slippage) if delta > 0 else price * (1 - slippage)
-    return abs(delta) * price * multiplier * slippage + abs(delta) * after * multiplier * commission
+    after = slipped(price, 1 if delta > 0 else -1, slippage)
+    size = abs(delta) * multiplier
+    return size * abs(after - price) + commission_due(abs(delta), size * after, commission)
 
 
 @dataclass
@@ -107,6 +131,8 @@ class Order:
     finished: int | None = None
     reason: str | None = None
     average_fill_price: float = NAN
+    notional: float = 0.0  # of all fills, after slippage
+    paid: float = 0.0  # commission of all fills
 
     @property
     def sign(self) -> int:
@@ -198,7 +224,7 @@ def plan(
     cash : float
     orders : sequence of Order or dict of its fields, in the order of submission
     config : dict of RebalanceConfig fields that differ from the defaults
-    cost : (commission rate, slippage rate)
+    cost : (commission, slippage), each a rate or as in ``ACCOUNT_DEFAULTS``
 
     Raises
     ------
@@ -266,9 +292,11 @@ def _validate(targets, cash, positions, prices, marks, orders, multipliers, cfg,
             bad.append(f"no price and no mark of {a}")
     bad += [f"config {k}" for k in cfg if k not in REBALANCE_DEFAULTS]
     bps = cfg["ignore_if_cost_exceeds_bps"]
+    figures = []
+    for model in cost:
+        figures += [x for x in model[1:] if x is not None] if isinstance(model, tuple) else [model]
     for name, x in (
-        ("cost", cost[0]),
-        ("cost", cost[1]),
+        *(("cost", x) for x in figures),
         ("ignore_if_cost_exceeds_bps", 0 if bps is None else bps),
     ):
         bad += [] if x >= 0 else [name]
@@ -531,15 +559,59 @@ def has_bar(bar: dict, asset: str) -> bool:
     return asset in bar and math.isfinite(bar[asset]["close"])
 
 
-def open_price(candle: dict) -> float:
-    """The open of a candle; the close stands in where it is missing or NaN."""
-    price = candle.get("open")
+def price_of_bar(candle: dict, name: str) -> float:
+    """Return open, high, low or vwap; the close stands in where it is missing or NaN.
+
+    Without an open column there is no high and no low either.
+    """
+    if name in ("open", "high", "low") and "open" not in candle:
+        return candle["close"]
+    price = candle.get(name)
     return price if price is not None and math.isfinite(price) else candle["close"]
 
 
-def close_price(candle: dict) -> float:
-    """The close of a candle."""
-    return candle["close"]
+@dataclass
+class Prices:
+    """What a pass matches an asset against."""
+
+    market: float
+    o: float
+    h: float
+    l: float  # noqa: E741
+    c: float
+
+
+def prices_of(candle: dict, fill_price: str) -> Prices:
+    """Return the prices of a bar."""
+    o, h, l = (price_of_bar(candle, name) for name in ("open", "high", "low"))  # noqa: E741
+    c = candle["close"]
+    choices = {"open": o, "close": c, "hl2": (h + l) / 2, "vwap": price_of_bar(candle, "vwap")}
+    return Prices(choices[fill_price], o, h, l, c)
+
+
+def price_in_table(order: Order, now: Prices) -> float | None:
+    """Return the price before slippage at which an order of this group fills, None: not now."""
+    buying = order.side == "buy"
+    if order.order_type == "market" or order.triggered:
+        return now.market
+    if order.order_type == "market_on_close":
+        return now.c
+    if order.order_type == "limit":
+        limit = order.limit_price
+        if buying:
+            return min(now.o, limit) if now.l <= limit else None
+        return max(now.o, limit) if now.h >= limit else None
+    stop = order.stop_price
+    if buying:
+        return max(now.o, stop) if now.h >= stop else None
+    return min(now.o, stop) if now.l <= stop else None
+
+
+def group_of(order: Order) -> str:
+    """Return "a", "b" or "c"."""
+    if order.order_type == "market" or order.triggered:
+        return "a"
+    return "c" if order.order_type == "market_on_close" else "b"
 
 
 def scale(
@@ -561,7 +633,50 @@ def scale(
     return [0.0] * len(buys)
 
 
-POLICIES = {"scale": scale}
+def trim(buys, cost_of, cash, tol):
+    """Cut each in sequence to the largest quantity of its step that is affordable."""
+    quantities = []
+    for i, (granted, step) in enumerate(buys):
+        quantity = granted
+        if cost_of(i, granted) > cash + tol:
+            quantity = largest(lambda q, i=i: cost_of(i, q), granted, step, cash, tol)
+        quantities.append(quantity)
+        cash -= cost_of(i, quantity)
+    return quantities
+
+
+def largest(cost, granted, step, cash, tol):
+    """Return the largest affordable quantity of a step, by halving; cost grows with quantity."""
+    low, high = 0.0, granted
+    if step > 0:
+        low, high = 0, round(granted / step) + 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            if cost(middle * step) <= cash + tol:
+                low = middle
+            else:
+                high = middle
+        return low * step
+    for _ in range(200):
+        middle = (low + high) / 2
+        if cost(middle) <= cash:
+            low = middle
+        else:
+            high = middle
+    return clean(low)
+
+
+def reject(buys, cost_of, cash, tol):
+    """Refuse each in sequence that is not affordable whole."""
+    quantities = []
+    for i, (granted, _) in enumerate(buys):
+        quantity = 0.0 if cost_of(i, granted) > cash + tol else granted
+        quantities.append(quantity)
+        cash -= cost_of(i, quantity)
+    return quantities
+
+
+POLICIES = {"scale": scale, "trim": trim, "reject": reject}
 
 
 class Account:
@@ -576,7 +691,7 @@ class Account:
         unknown = set(self.config) - set(ACCOUNT_DEFAULTS)
         if unknown:
             raise ValueError(f"unknown: {sorted(unknown)}")
-        self.cost = (self.config["commission_rate"], self.config["slippage_rate"])
+        self.cost = (self.config["commission"], self.config["slippage"])
         self.cash = float(self.config["initial_cash"])
         self.positions: dict[
             str, tuple[float, float]
@@ -611,9 +726,16 @@ class Account:
         return total
 
     def submit(
-        self, asset: str, quantity: float, step: float | None = None, plan_idx: int = -1
+        self,
+        asset: str,
+        quantity: float,
+        order_type: str = "market",
+        price: float | None = None,
+        reduce_only: bool = False,
+        step: float | None = None,
+        plan_idx: int = -1,
     ) -> Order:
-        """Accept a market order, signed; its step comes from a plan or from its wholeness."""
+        """Accept an order, signed; its step comes from a plan or from its wholeness."""
         if not math.isfinite(quantity) or clean(quantity) == 0:
             raise ValueError(f"order of {asset}: {quantity}")
         if step is None:
@@ -621,6 +743,9 @@ class Account:
         order = Order(
             asset, "buy" if quantity > 0 else "sell", abs(quantity), order_id=len(self.orders)
         )
+        order.order_type, order.reduce_only = order_type, reduce_only
+        order.limit_price = price if order_type == "limit" else None
+        order.stop_price = price if order_type == "stop" else None
         order.step, order.plan_idx, order.created = step, plan_idx, self.t
         self.orders.append(order)
         return order
@@ -646,15 +771,20 @@ class Account:
         for i in answer.cancels:
             self.cancel(working[i].order_id, "rebalance")
         for asset, quantity, step in answer.orders:
-            self.submit(asset, quantity, step, plan_idx)
+            self.submit(asset, quantity, step=step, plan_idx=plan_idx)
 
     # -- the life of a bar
 
     def match(self, t: int, bar: dict):
-        """Step 2: match the orders that were working before t at the open of t."""
+        """Step 2: match the orders that were working before t against bar t."""
         self.t = t
         self.volume_used = {}
-        self._pass(self.working(), bar, open_price)
+        fill_price = self.config["fill_price"]
+        self._pass(
+            self.working(),
+            bar,
+            {a: prices_of(candle, fill_price) for a, candle in bar.items() if has_bar(bar, a)},
+        )
 
     def mark(self, bar: dict):
         """Step 4: the last close seen that was finite and above zero."""
@@ -664,7 +794,12 @@ class Account:
 
     def settle(self, bar: dict):
         """Step 6 of SAME_BAR: match what was submitted at this bar, at its close."""
-        self._pass([o for o in self.working() if o.created == self.t], bar, close_price)
+        closes = {a: candle["close"] for a, candle in bar.items() if has_bar(bar, a)}
+        self._pass(
+            [o for o in self.working() if o.created == self.t],
+            bar,
+            {asset: Prices(c, c, c, c, c) for asset, c in closes.items()},
+        )
 
     def record(self):
         """Step 7."""
@@ -673,23 +808,36 @@ class Account:
 
     # -- matching
 
-    def _pass(self, orders, bar, price_of):
-        """Go through one matching pass; groups (b) and (c), once wanted, follow here."""
-        self._group([o for o in orders if o.order_type == "market"], bar, price_of)
+    def _pass(self, orders, bar, prices):
+        """Go through one matching pass, `prices` by asset."""
+        held_at_start = set(self.positions)
+        orders = [o for o in orders if o.asset in prices]
+        groups = [(name, [o for o in orders if group_of(o) == name]) for name in "abc"]
+        for name, group in groups:
+            self._group(name, group, bar, prices, held_at_start)
 
-    def _group(self, orders, bar, price_of):
-        """Sells by submission, then buys by submission with what cash there is after the sells."""
+    def _group(self, name, orders, bar, prices, held_at_start):
+        """Sells in sequence, then buys with what cash there is after the sells."""
         tol = 1e-6 + 1e-12 * max(self.cash, 0.0)
-        orders = [o for o in orders if has_bar(bar, o.asset)]
-        for order in orders:
-            if order.side == "sell" and order.working:  # a sell before it may have ended it
-                self._sell(order, bar, price_of(bar[order.asset]))
+
+        def place(order):
+            if order.asset not in held_at_start:
+                return 2
+            return 1 if name == "b" and order.order_type == "limit" else 0
+
+        sells = [o for o in orders if o.side == "sell"]
+        for order in sorted(sells, key=place):  # stable: inside each by submission
+            if order.working:  # a sell before it may have ended it
+                price = self._fills_at(order, prices)
+                if price is not None:
+                    self._sell(order, bar, price)
         buys = []
         for order in orders:
-            if order.side == "buy":
+            price = self._fills_at(order, prices) if order.side == "buy" else None
+            if price is not None:
                 granted = self._grant(order, order.remaining, bar)
                 if granted > 0:
-                    buys.append((order, granted, price_of(bar[order.asset])))
+                    buys.append((order, granted, price))
 
         def cost_of(i, quantity):
             order, _, price = buys[i]
@@ -697,12 +845,26 @@ class Account:
             return notional + commission
 
         pairs = [(granted, order.step) for order, granted, _ in buys]
-        quantities = POLICIES[self.config["insufficient_cash"]](pairs, cost_of, self.cash, tol)
+        total = 0.0
+        for i, (granted, _) in enumerate(pairs):
+            total += cost_of(i, granted)
+        quantities = [granted for granted, _ in pairs]
+        if total > self.cash + tol:
+            policy = self.config["insufficient_cash"]
+            policy = "trim" if name == "b" and policy == "scale" else policy
+            quantities = POLICIES[policy](pairs, cost_of, self.cash, tol)
         for (order, granted, price), quantity in zip(buys, quantities, strict=True):
             if quantity > 0:
                 self._fill(order, quantity, price)
             if quantity < granted:
                 self._cut_by_cash(order)
+
+    def _fills_at(self, order, prices):
+        """Return the price in the table, None if it does not fill; a stop that does triggers."""
+        price = price_in_table(order, prices[order.asset])
+        if price is not None and order.order_type == "stop":
+            order.triggered = True
+        return price
 
     def _sell(self, order, bar, price):
         held = self.held(order.asset)
@@ -735,16 +897,18 @@ class Account:
 
     def _execution(self, order, quantity, price):
         """Return price after slippage, notional, commission and slippage money of a fill."""
-        commission_rate, slippage_rate = self.cost
         multiplier = self.multiplier(order.asset)
-        after = price * (1 + order.sign * slippage_rate)
+        after = price
+        if order.order_type != "limit":
+            after = slipped(price, order.sign, self.cost[1])
         notional = quantity * after * multiplier
-        return (
-            after,
-            notional,
-            notional * commission_rate,
-            quantity * price * multiplier * slippage_rate,
-        )
+        commission = 0.0
+        if quantity > 0:
+            due = commission_due(
+                order.filled_quantity + quantity, order.notional + notional, self.cost[0]
+            )
+            commission = max(due - order.paid, 0.0)
+        return after, notional, commission, quantity * abs(after - price) * multiplier
 
     def _fill(self, order, quantity, price):
         after, notional, commission, slippage = self._execution(order, quantity, price)
@@ -759,6 +923,8 @@ class Account:
             order.filled_quantity * order.average_fill_price if order.filled_quantity else 0.0
         )
         order.filled_quantity += quantity
+        order.notional += notional
+        order.paid += commission
         order.average_fill_price = paid / order.filled_quantity
         order.status = "partially_filled"
         if order.remaining == 0:
@@ -779,10 +945,14 @@ class Account:
             self._closed(order.asset)
 
     def _closed(self, asset):
-        """Forget a position that went to zero; a sell that has begun has nothing more to sell."""
+        """Forget a position that went to zero, and end what has nothing more to sell."""
         del self.positions[asset]
         for order in self.working():
-            if order.asset == asset and order.side == "sell" and order.filled_quantity > 0:
+            if order.asset != asset:
+                continue
+            if order.reduce_only:
+                self._end(order, "cancelled", "position_closed")
+            elif order.side == "sell" and order.filled_quantity > 0:
                 self._end(order, "cancelled", "short_not_allowed")
 
     def _cut_by_cash(self, order):
@@ -818,7 +988,8 @@ def run(bars, decisions, config=None, manual=None) -> Answer:
     bars : list of dict of asset to dict(open, high, low, close, volume); an absent asset has no bar
     decisions : dict of bar index to target weights, planned at that bar's close and applied
     config : dict of ``ACCOUNT_DEFAULTS`` fields that differ from the defaults
-    manual : dict of bar index to a list of (asset, signed quantity) or order ids to cancel
+    manual : dict of bar index to a list of order ids to cancel or (asset, signed quantity)
+        with optionally type, limit or stop price, and reduce_only
         Done after the plan.
     """
     account = Account(config)

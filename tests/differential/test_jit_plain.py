@@ -13,7 +13,7 @@ from numba.core import config as numba_config
 
 from differential.markets import NumpySource, digests, market
 
-N_MARKETS = 24
+N_MARKETS = 60
 # Runs the same markets in another interpreter: arguments are the folder of tests and a file.
 PROGRAM = """
 import json, sys, warnings

@@ -177,7 +177,7 @@ def test_another_broker_gets_the_same_orders(case: Market) -> None:
     """The last decision goes by the other road, where costs and why it cancels are not known."""
     if not case.decisions:
         return
-    config = case.config | {"commission_rate": 0.0, "slippage_rate": 0.0}
+    config = case.config | {"commission": 0.0, "slippage": 0.0}
     case = dataclasses.replace(case, config=config)
     executor = TargetWeightExecutor(case.settings().rebalance)
     last = max(case.decisions)
