@@ -11,6 +11,7 @@ from ml4t.backtest.config import BacktestConfig
 from ml4t.backtest.errors import InputError, MissingExtraError
 from ml4t.backtest.feed.datafeed import DataFeed, as_feed
 from ml4t.backtest.feed.view import BarData
+from ml4t.backtest.frames import LedgerFrames
 from ml4t.backtest.result import BacktestResult
 from ml4t.backtest.strategy import Strategy
 
@@ -81,7 +82,7 @@ class Engine:
             broker.settle()
         _call(strategy, "on_end", broker)
         broker.finish()
-        return BacktestResult(self.config, bars, broker.ledger)
+        return BacktestResult(self.config, LedgerFrames(bars, broker.ledger))
 
 
 def _call(strategy: object, name: str, broker: Broker) -> None:
