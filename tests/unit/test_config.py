@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
 from ml4t.backtest import BacktestConfig, ExecutionMode, RebalanceConfig
 from ml4t.backtest.costs import Costs, NoCommission, NoSlippage, PercentCommission, PercentSlippage
+from ml4t.backtest.errors import ConfigError
 
 NAN, INFINITY = float("nan"), float("inf")
 
@@ -156,3 +159,160 @@ def test_costs_of_a_config() -> None:
 def test_rates_are_fractions(model: Any, rate: Any) -> None:
     with pytest.raises(ValueError, match=f"{model.__name__}: rate="):
         model(rate)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: RebalanceConfig(min_weight_chnge=0.1),
+            "RebalanceConfig: min_weight_chnge is unknown (nearest: 'min_weight_change')",
+        ),
+        (
+            lambda: BacktestConfig(initial_cash=-1.0),
+            "BacktestConfig: initial_cash=-1.0 is not allowed; pass a number > 0",
+        ),
+        (
+            lambda: BacktestConfig(max_participation=0.0),
+            "BacktestConfig: max_participation=0.0 is not allowed; pass a number > 0 or None",
+        ),
+        (
+            lambda: BacktestConfig(commission=0.001),
+            "BacktestConfig: commission=0.001 is not allowed; "
+            "pass a NoCommission or a PercentCommission or a PerShareCommission or a "
+            "FixedCommission",
+        ),
+        (
+            lambda: BacktestConfig(execution_mode="now"),
+            "BacktestConfig: execution_mode='now' is not allowed; pass 'next_bar' or 'same_bar'",
+        ),
+        (
+            lambda: RebalanceConfig(lot_size=0, allow_short="yes"),
+            "RebalanceConfig: lot_size=0 is not allowed; "
+            "pass a whole number >= 1 and <= 2147483647\n"
+            "RebalanceConfig: allow_short='yes' is not allowed; pass True or False",
+        ),
+        (
+            lambda: RebalanceConfig(unmentioned="keep"),
+            "RebalanceConfig: unmentioned='keep' is not allowed; pass 'close' or 'hold' or 'error'",
+        ),
+        (
+            lambda: RebalanceConfig(rounding="min_tracking_error", allow_fractional=True),
+            "RebalanceConfig: rounding='min_tracking_error' needs whole units or lots; "
+            "set allow_fractional=False or use rounding='position'",
+        ),
+    ],
+)
+def test_a_refusal_names_field_value_and_range(make: Any, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        make()
+    assert str(caught.value) == message
+    assert isinstance(caught.value, ValueError)
+
+
+CONFIGS = [
+    BacktestConfig(),
+    BacktestConfig(
+        initial_cash=1.0 / 3.0,
+        execution_mode="same_bar",
+        commission=PercentCommission(0.1 + 0.2),
+        slippage=PercentSlippage(1e-17),
+        max_participation=1e22,
+        rebalance=RebalanceConfig(
+            min_trade_value=5e-324,
+            allow_fractional=True,
+            lot_size=7,
+            rounding="trade",
+            max_gross_exposure=2,
+            unmentioned="error",
+            ignore_if_cost_exceeds_bps=0.0,
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_toml_and_back(config: BacktestConfig, tmp_path: Path) -> None:
+    text = config.to_toml()
+    assert BacktestConfig.from_toml(text) == config
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    assert BacktestConfig.from_toml(path) == config
+    assert BacktestConfig.from_toml(str(path)) == config
+    assert BacktestConfig.from_table(config.to_table()) == config
+
+
+def test_a_rate_of_another_kind_of_number_comes_back_equal() -> None:
+    config = BacktestConfig(commission=PercentCommission(Fraction(1, 1000)))  # type: ignore[arg-type]
+    assert BacktestConfig.from_toml(config.to_toml()) == config
+
+
+def test_what_toml_looks_like() -> None:
+    lines = CONFIGS[1].to_toml().splitlines()
+    assert lines[1:6] == [
+        'execution_mode = "same_bar"',
+        'fill_price = "open"',
+        'insufficient_cash = "scale"',
+        "max_participation = 1e+22",
+        "",
+    ]
+    assert lines[6:9] == ["[commission]", 'kind = "percent"', "rate = 0.30000000000000004"]
+    assert "allow_fractional = true" in lines
+
+
+def test_an_empty_text_is_the_defaults() -> None:
+    assert BacktestConfig.from_toml("") == BacktestConfig()
+    config = BacktestConfig.from_toml("initial_cash = 5_000\n[rebalance]\nlot_size = 10")
+    assert config == BacktestConfig(initial_cash=5_000.0, rebalance=RebalanceConfig(lot_size=10))
+
+
+@pytest.mark.parametrize("kind", [BacktestConfig, RebalanceConfig])
+def test_what_can_be_none_is_none_by_default(kind: Any) -> None:
+    # TOML has no None: what is left out must come back as None
+    for field in kind.model_fields.values():
+        if type(None) in get_args(field.annotation):
+            assert field.default is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("initial_csh = 1.0", "initial_csh is unknown (nearest: 'initial_cash')"),
+        ("[rebalance]\nlotsize = 1", "RebalanceConfig: lotsize is unknown (nearest: 'lot_size')"),
+        ("[rebalance]\nlot_size = 0", "lot_size=0 is not allowed; pass a whole number >= 1"),
+        ("initial_cash = nan", "initial_cash=nan is not allowed"),
+        ("rebalance = 3", "rebalance=3 is not a table"),
+        ("commission = 0.001", "commission=0.001 is not a table with a kind"),
+        ("[commission]\nrate = 0.1", "is not a table with a kind; the kinds are 'none', 'percent'"),
+        ('[slippage]\nkind = "percnt"', "kind='percnt' is unknown (nearest: 'percent')"),
+        ("[slippage]\nkind = [1]", "kind=[1] is unknown"),
+        ('[slippage]\nkind = "percent"', "slippage: kind='percent' needs 'rate'"),
+        ('[slippage]\nkind = "percent"\nrte = 1', "slippage: rte is unknown (nearest: 'rate')"),
+        ('[slippage]\nkind = "none"\nrate = 1', "slippage: rate is unknown; there are no fields"),
+        ('[slippage]\nkind = "percent"\nrate = 1', "PercentSlippage: rate=1 is out of range"),
+        ("initial_cash = ", "this is not TOML"),
+        ("config.tml", "a path ends in .toml"),
+    ],
+)
+def test_toml_that_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        BacktestConfig.from_toml(text)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("TOML text: ")
+
+
+def test_a_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    with pytest.raises(ConfigError, match=r"run\.toml: the file cannot be read"):
+        BacktestConfig.from_toml(path)
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match=r"run\.toml: the file is not UTF-8"):
+        BacktestConfig.from_toml(path)
+    path.write_text("initial_cash = 0\nmax_participation = 0")
+    with pytest.raises(ConfigError) as caught:
+        BacktestConfig.from_toml(str(path))
+    assert [line.split(": ")[:2] for line in str(caught.value).splitlines()] == [
+        [str(path), "BacktestConfig"]
+    ] * 2
+    with pytest.raises(ConfigError, match="5 is neither a path nor TOML text"):
+        BacktestConfig.from_toml(5)  # type: ignore[arg-type]

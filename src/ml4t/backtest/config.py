@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from ml4t.backtest.costs import Commission, Costs, NoCommission, NoSlippage, Slippage
+from ml4t.backtest.costs import (
+    Commission,
+    Costs,
+    NoCommission,
+    NoSlippage,
+    Slippage,
+    cost_from_table,
+    cost_to_table,
+)
 from ml4t.backtest.enums import ExecutionMode, Rounding, Unmentioned
+from ml4t.backtest.errors import ConfigError, InputError
 from ml4t.backtest.records import PlanParams
+from ml4t.backtest.settings import Settings
+from ml4t.backtest.toml import read_toml, write_toml
 
 Threshold = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Limit = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 
 
-class _Settings(BaseModel):
-    """Frozen, strict about names, and numbers are not made from strings or bools."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _plain_numbers(cls, values: Any) -> Any:
-        """Take numpy's numbers for what they are."""
-        if isinstance(values, dict):
-            return {k: v.item() if isinstance(v, np.generic) else v for k, v in values.items()}
-        return values
-
-
-class RebalanceConfig(_Settings):
+class RebalanceConfig(Settings):
     """How target weights become orders. docs/rebalancing.md has an example of every field.
 
     Parameters
@@ -108,7 +106,7 @@ class RebalanceConfig(_Settings):
         return _plan_params(self)
 
 
-class BacktestConfig(_Settings):
+class BacktestConfig(Settings):
     """The account, its costs and how orders are matched.
 
     Parameters
@@ -158,6 +156,82 @@ class BacktestConfig(_Settings):
     def participation(self) -> float:
         """`max_participation` as the kernel reads it: infinity for no limit."""
         return _or_infinity(self.max_participation)
+
+    def to_table(self) -> dict[str, Any]:
+        """Return the settings as plain values; costs and `rebalance` are dicts in it."""
+        return {
+            **{name: getattr(self, name) for name in type(self).model_fields},
+            "execution_mode": str(self.execution_mode),
+            "commission": cost_to_table(self.commission),
+            "slippage": cost_to_table(self.slippage),
+            "rebalance": self.rebalance.model_dump(),
+        }
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> Self:
+        """Return the config that `to_table` describes; a field that is absent has its default.
+
+        Raises
+        ------
+        ValueError
+            For an unknown name and for a value out of range.
+        """
+        values = dict(table)
+        for name, models in (("commission", Commission), ("slippage", Slippage)):
+            if name in values:
+                values[name] = cost_from_table(name, values[name], models)
+        if "rebalance" in values:
+            if not isinstance(values["rebalance"], Mapping):
+                raise ConfigError(
+                    f"rebalance={values['rebalance']!r} is not a table of the fields of a "
+                    "RebalanceConfig"
+                )
+            values["rebalance"] = RebalanceConfig(**values["rebalance"])
+        return cls(**values)
+
+    @classmethod
+    def from_toml(cls, source: str | os.PathLike[str]) -> Self:
+        """Return a config from TOML; a field that is absent has its default.
+
+        Parameters
+        ----------
+        source : path or str
+            A path, also as a string of one line that ends in ``.toml``; or the text itself.
+
+        Raises
+        ------
+        ValueError
+            If the file cannot be read or is no TOML, for an unknown name (with the nearest known
+            one) and for a value out of range (with the range).
+
+        Examples
+        --------
+        >>> config = BacktestConfig.from_toml('''
+        ... initial_cash = 50_000
+        ... [commission]
+        ... kind = "percent"
+        ... rate = 0.001
+        ... [rebalance]
+        ... min_trade_value = 250
+        ... ''')
+        >>> config.commission
+        PercentCommission(rate=0.001)
+        >>> BacktestConfig.from_toml(config.to_toml()) == config
+        True
+        """
+        where, table = read_toml(source)
+        try:
+            return cls.from_table(table)
+        except InputError as error:
+            lines = str(error).splitlines()
+            raise ConfigError("\n".join(f"{where}: {line}" for line in lines)) from None
+
+    def to_toml(self) -> str:
+        """Return the settings as TOML, which `from_toml` reads back to an equal config.
+
+        A field that is None is left out: TOML has no such value.
+        """
+        return write_toml(self.to_table())
 
 
 def _or_infinity(limit: float | None) -> float:

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import math
 import numbers
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar, get_args
 
 from ml4t.backtest.enums import CostKind
-from ml4t.backtest.errors import InputError
+from ml4t.backtest.errors import ConfigError, InputError, listed, nearest, unknown_name
 from ml4t.backtest.records import CostParams
 
 
 def _check(model: object, name: str, below: float = math.inf) -> None:
-    """Raise unless 0 <= value < below for a field of a model."""
+    """Raise unless 0 <= value < below for a field of a model; keep it as a plain float."""
     value = getattr(model, name)
     usable = not isinstance(value, bool) and isinstance(value, numbers.Real)
     if not usable or not math.isfinite(value) or not 0.0 <= value < below:
@@ -26,6 +27,7 @@ def _check(model: object, name: str, below: float = math.inf) -> None:
             f"{type(model).__name__}: {name}={value!r} is out of range; pass a number with "
             f"0 <= {name}{limit}"
         )
+    object.__setattr__(model, name, float(value))
 
 
 @dataclass(frozen=True)
@@ -205,3 +207,67 @@ class Costs:
             self.slippage.kind.code,
             self.slippage.figure,
         )
+
+
+def cost_to_table(model: Any) -> dict[str, Any]:
+    """Return a cost model as plain values.
+
+    Parameters
+    ----------
+    model : a commission or slippage model
+
+    Returns
+    -------
+    dict
+        Its `kind` and its numbers.
+    """
+    numbers_of = {part.name: getattr(model, part.name) for part in fields(model)}
+    return {"kind": str(model.kind)} | {
+        name: None if value is None else float(value) for name, value in numbers_of.items()
+    }
+
+
+def cost_from_table(where: str, table: object, models: Any) -> Any:
+    """Return the cost model that a table describes, the inverse of `cost_to_table`.
+
+    Parameters
+    ----------
+    where : str
+        The name of the table, for messages.
+    table : object
+        A mapping with a `kind` and the numbers that this kind has.
+    models : union of classes
+        `Commission` or `Slippage`.
+
+    Returns
+    -------
+    A commission or slippage model.
+
+    Raises
+    ------
+    ValueError
+        If it is no such table.
+    """
+    kinds = {str(model.kind): model for model in get_args(models)}
+    if not isinstance(table, Mapping) or "kind" not in table:
+        raise ConfigError(
+            f"{where}={table!r} is not a table with a kind; the kinds are {listed(kinds, 99)}"
+        )
+    kind, values = table["kind"], {k: v for k, v in table.items() if k != "kind"}
+    if not isinstance(kind, str) or kind not in kinds:
+        raise ConfigError(
+            f"{where}: kind={kind!r} is unknown{nearest(str(kind), kinds)}; the kinds are "
+            f"{listed(kinds, 99)}"
+        )
+    model = kinds[kind]
+    known = [part.name for part in fields(model)]
+    for name in values:
+        if name not in known:
+            raise ConfigError(f"{where}: {unknown_name(name, known)}")
+    try:
+        return model(**values)
+    except TypeError:
+        raise ConfigError(
+            f"{where}: kind={kind!r} needs {listed(known, 99)}; there is "
+            f"{listed(values, 99) or 'nothing'}"
+        ) from None

@@ -16,6 +16,7 @@ from ml4t.backtest.errors import InputError, MissingExtraError, StateError
 from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.feed.datafeed import DataFeed, as_feed
 from ml4t.backtest.feed.view import BarData
+from ml4t.backtest.frames import LedgerFrames
 from ml4t.backtest.ledger.cut import ledger_until
 from ml4t.backtest.result import BacktestResult
 from ml4t.backtest.strategy import Strategy
@@ -88,7 +89,7 @@ class Engine:
             if self._n_complete < self.feed.n_bars:
                 ledger = ledger_until(ledger, self._n_complete)
                 bars = _bars_until(bars, self._n_complete)
-            self._result = BacktestResult(self.config, bars, ledger)
+            self._result = BacktestResult(self.config, LedgerFrames(bars, ledger))
         return self._result
 
     def run(self, progress: bool = False) -> BacktestResult:

@@ -30,6 +30,14 @@ class OrderError(InputError):
     """An order cannot be accepted."""
 
 
+class ConfigError(InputError):
+    """A setting is unknown or out of its range."""
+
+
+class ResultError(InputError):
+    """A result cannot be saved to a folder, or a folder cannot be read as a result."""
+
+
 class StateError(BacktestError):
     """A method was called at a time at which it has no meaning."""
 
@@ -60,13 +68,35 @@ def listed(names: Iterable[object], most: int = 5) -> str:
     return ", ".join(items[:most]) + f" and {len(items) - most} more"
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint with the nearest known names, or an empty string.
+def nearest(name: str, known: Iterable[str], most: int = 3) -> str:
+    """Return a hint with the nearest known names, at most `most`, or an empty string.
 
     Examples
     --------
     >>> nearest("APPL", ["AAPL", "MSFT"])
     " (nearest: 'AAPL')"
     """
-    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    close = difflib.get_close_matches(name, list(known), n=most, cutoff=0.5)
     return f" (nearest: {listed(close)})" if close else ""
+
+
+def unknown_name(name: str, known: Iterable[str]) -> str:
+    """Say that a field is unknown, with the nearest known one, or all if none is near.
+
+    Parameters
+    ----------
+    name : str
+    known : iterable of str
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> unknown_name("lot_sise", ["lot_size", "rounding"])
+    "lot_sise is unknown (nearest: 'lot_size')"
+    """
+    names = list(known)
+    hint = nearest(name, names, most=1) or f"; there are {listed(names, len(names)) or 'no fields'}"
+    return f"{name} is unknown{hint}"

@@ -1,24 +1,21 @@
-"""BacktestResult: the ledger of a run as frames. A frame is made when it is asked for."""
+"""BacktestResult: what a run did, as frames, and the figures that follow from them."""
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
 
+from ml4t.backtest import storage
 from ml4t.backtest.config import BacktestConfig
-from ml4t.backtest.enums import Coded, OrderStatus, OrderType, Reason
 from ml4t.backtest.errors import InputError, MissingExtraError, listed
-from ml4t.backtest.execution.plan import names_of, rows_frame
-from ml4t.backtest.feed.bars import Bars, times_series
-from ml4t.backtest.kernel import accounting
-from ml4t.backtest.ledger.ledger import Ledger
+from ml4t.backtest.frames import FRAMES, RunFrames
+from ml4t.backtest.ledger.audit import Books, Violation, audit_books
 from ml4t.backtest.metrics import performance
-from ml4t.backtest.records import Records
-
-_FRAMES = ("equity", "orders", "fills", "trades", "positions", "rebalances")
+from ml4t.backtest.records import EQUITY, Ints, Records
 
 
 class BacktestResult:
@@ -50,134 +47,49 @@ class BacktestResult:
     config : BacktestConfig
     """
 
-    def __init__(self, config: BacktestConfig, bars: Bars, ledger: Ledger) -> None:
+    def __init__(self, config: BacktestConfig, frames: RunFrames) -> None:
         self.config = config
-        self.equity_records = ledger.equity
-        self._bars = bars
-        self._ledger = ledger
+        self._frames = frames
 
     # ------------------------------------------------------------------ tables
 
-    @cached_property
-    def _times(self) -> pl.Series:
-        return times_series(self._bars.times, self._bars.time_zone)
-
-    def _time_column(self, name: str, bar_numbers: Any) -> pl.Series:
-        """Return the times of bars by number, null for -1."""
-        numbers = np.ascontiguousarray(bar_numbers).astype(np.int64)
-        chosen = pl.Series(numbers).set(pl.Series(numbers < 0), None)
-        return self._times.gather(chosen).alias(name)
-
-    @cached_property
+    @property
     def equity(self) -> pl.DataFrame:
         """The account at every close."""
-        return pl.DataFrame([self._times, *_columns(self.equity_records)])
+        return self._frames.equity
 
-    @cached_property
+    @property
     def orders(self) -> pl.DataFrame:
         """Every order, by id, as it stood at the end."""
-        found = self._ledger.all_orders()
-        nothing = pl.lit(None, pl.Float64)
-        frame = pl.DataFrame(
-            {
-                "order_id": _plain(found, "order_id"),
-                "plan_idx": _plain(found, "plan_idx"),
-                "asset": names_of(found["asset"], self._ledger.assets),
-                "side": names_of(found["side"], ("buy", "sell")),
-                "quantity": _plain(found, "quantity"),
-                "filled_quantity": _plain(found, "filled"),
-                "order_type": _labels(found["type"], OrderType),
-                "limit_price": _plain(found, "limit_price"),
-                "stop_price": _plain(found, "stop_price"),
-                "status": _labels(found["status"], OrderStatus),
-                "reason": _labels(found["reason"], Reason),
-                "created_at": self._time_column("created_at", found["created"]),
-                "finished_at": self._time_column("finished_at", found["finished"]),
-                "value": _plain(found, "fill_value"),
-            }
-        )
-        average = (
-            pl.when(pl.col("filled_quantity") > 0.0)
-            .then(pl.col("value") / pl.col("filled_quantity"))
-            .otherwise(nothing)
-        )
-        return frame.with_columns(
-            pl.col("limit_price", "stop_price").fill_nan(None),
-            reason=pl.when(pl.col("reason") != "").then(pl.col("reason")),
-            average_fill_price=average,
-        ).drop("value")
+        return self._frames.orders
 
-    @cached_property
+    @property
     def fills(self) -> pl.DataFrame:
         """Every fill, in sequence."""
-        found = self._ledger.fills.records()
-        return pl.DataFrame(
-            {
-                "timestamp": self._time_column("timestamp", found["bar"]),
-                "order_id": _plain(found, "order_id"),
-                "plan_idx": _plain(found, "plan_idx"),
-                "asset": names_of(found["asset"], self._ledger.assets),
-                "side": names_of(found["quantity"] < 0.0, ("buy", "sell")),
-                "quantity": np.abs(found["quantity"]),
-                "price": _plain(found, "price"),
-                "commission": _plain(found, "commission"),
-                "slippage": _plain(found, "slippage"),
-            }
-        )
+        return self._frames.fills
 
-    @cached_property
+    @property
     def trades(self) -> pl.DataFrame:
         """Round trips, in the order of their entries."""
-        found = self._ledger.all_trades()
-        frame = pl.DataFrame(
-            {
-                "asset": names_of(found["asset"], self._ledger.assets),
-                "quantity": _plain(found, "quantity"),
-                "entry_time": self._time_column("entry_time", found["entry"]),
-                "exit_time": self._time_column("exit_time", found["exit"]),
-                "entry_price": _plain(found, "entry_price"),
-                "exit_price": _plain(found, "exit_price"),
-                "pnl": _plain(found, "pnl"),
-                "commission": _plain(found, "commission"),
-                "slippage": _plain(found, "slippage"),
-                "n_fills": _plain(found, "n_fills"),
-            }
-        )
-        return frame.with_columns(pl.col("exit_price").fill_nan(None))
+        return self._frames.trades
 
-    @cached_property
+    @property
     def positions(self) -> pl.DataFrame:
         """What was held at every close."""
-        fills = self._ledger.fills.records()
-        marks = self._bars.mark
-        equity = np.ascontiguousarray(self.equity_records["equity"])
-        rows = np.zeros((0, 5))
-        for count_only in (True, False):
-            n = accounting.replay_positions(fills, marks, equity, marks.shape[0], count_only, rows)
-            if count_only:
-                rows = np.zeros((n, 5))
-        return pl.DataFrame(
-            {
-                "timestamp": self._time_column("timestamp", rows[:, 0]),
-                "asset": names_of(rows[:, 1], self._ledger.assets),
-                "quantity": rows[:, 2].copy(),
-                "market_value": rows[:, 3].copy(),
-                "weight": rows[:, 4].copy(),
-            }
-        )
+        return self._frames.positions
 
-    @cached_property
+    @property
     def rebalances(self) -> pl.DataFrame:
         """Every row of every plan that was applied."""
-        found = self._ledger.plan_rows.records()
-        plans = self._ledger.plans.records()
-        bars = plans["bar"][found["plan_idx"]] if plans.size else np.zeros(0, np.int32)
-        rows = rows_frame(found, self._ledger.assets)
-        labels = [
-            self._time_column("timestamp", bars),
-            pl.Series("plan_idx", _plain(found, "plan_idx")),
-        ]
-        return rows.select([*labels, *rows.columns])
+        return self._frames.rebalances
+
+    @cached_property
+    def equity_records(self) -> Records:
+        """The equity table as records of `EQUITY`, one a bar."""
+        records = np.zeros(self.equity.height, EQUITY)
+        for name in EQUITY.names or ():
+            records[name] = self.equity[name].to_numpy()
+        return records
 
     def to_pandas(self, name: str) -> Any:
         """Return one of the frames as a pandas DataFrame.
@@ -192,8 +104,8 @@ class BacktestResult:
         ValueError
             For another name.
         """
-        if name not in _FRAMES:
-            raise InputError(f"to_pandas: no frame {name!r}; there are {listed(_FRAMES, 9)}")
+        if name not in FRAMES:
+            raise InputError(f"to_pandas: no frame {name!r}; there are {listed(FRAMES, 9)}")
         frame: pl.DataFrame = getattr(self, name)
         try:
             return frame.to_pandas()
@@ -201,6 +113,74 @@ class BacktestResult:
             raise MissingExtraError(
                 'to_pandas needs pandas and pyarrow; run: pip install "ml4t-backtest[pandas]"'
             ) from None
+
+    # ------------------------------------------------------------------ on disk
+
+    def save(self, folder: str | os.PathLike[str], overwrite: bool = False) -> None:
+        """Write the result to a folder: a parquet file for each frame, and ``result.json``.
+
+        The folder is there whole or not at all, also if the process dies meanwhile; when a result
+        is overwritten, the old one stays until the new one is complete. Two processes must not
+        save to one folder at the same time.
+
+        Parameters
+        ----------
+        folder : str or path
+            Made, with the folders above it.
+        overwrite : bool
+            Replace a result that is there.
+
+        Raises
+        ------
+        ValueError
+            If the folder exists and `overwrite` is False, or if it holds something else than a
+            result.
+
+        Examples
+        --------
+        >>> result.save("runs/momentum")  # doctest: +SKIP
+        >>> BacktestResult.load("runs/momentum").summary()  # doctest: +SKIP
+        """
+        storage.save(folder, self.config, self._frames, self.metrics, overwrite)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Self:
+        """Read a result that `save` wrote; every file is checked against its checksum.
+
+        Parameters
+        ----------
+        folder : str or path
+
+        Raises
+        ------
+        ValueError
+            If the folder is no result, or one of its files is missing, damaged, or of another
+            format; the message names the file.
+        """
+        return cls(*storage.load(folder))
+
+    # ------------------------------------------------------------------ checks
+
+    def audit(self) -> list[Violation]:
+        """Check the tables against each other and against the rules of an account.
+
+        Returns
+        -------
+        list of Violation
+            Empty for a run whose books are in order. `ledger/audit.py` has the list of checks.
+            What the account itself held at the end is compared for a fresh result only: it is in
+            no table.
+        """
+        return audit_books(
+            Books(
+                config=self.config,
+                equity=self.equity,
+                orders=self.orders,
+                fills=self.fills,
+                positions=self.positions,
+                holdings=self._frames.holdings,
+            )
+        )
 
     # ------------------------------------------------------------------ figures
 
@@ -215,16 +195,16 @@ class BacktestResult:
         `rebalances_requested` counts plans, `rebalances_executed` those of which an order filled
         at least in part. NaN where a figure is not defined.
         """
-        equity = np.ascontiguousarray(self.equity_records["equity"])
-        times = self._bars.times
+        equity = self.equity["equity"].to_numpy()
+        times = _nanoseconds(self.equity["timestamp"])
         # A first bar that trades has a return already, against the cash that was put in.
         from_cash = np.concatenate([[self.config.initial_cash], equity])
-        fills = self._ledger.fills.records()
-        traded = np.abs(fills["quantity"]) * fills["price"]
-        at_close = equity[fills["bar"]]
+        fills = self.fills
+        traded = (fills["quantity"] * fills["price"]).to_numpy()
+        at_close = equity[np.searchsorted(times, _nanoseconds(fills["timestamp"]))]
         turnover = float(np.sum(0.5 * traded[at_close > 0.0] / at_close[at_close > 0.0]))
         span = performance.years(times)
-        executed = np.unique(fills["plan_idx"][fills["plan_idx"] >= 0])
+        executed = fills["plan_idx"].filter(fills["plan_idx"] >= 0).n_unique()
         return {
             "initial_cash": float(self.config.initial_cash),
             "final_equity": float(from_cash[-1]),
@@ -235,26 +215,26 @@ class BacktestResult:
             "max_drawdown": performance.max_drawdown(from_cash),
             "turnover": turnover,
             "annual_turnover": turnover / span if span > 0.0 else float("nan"),
-            "commission": float(np.sum(fills["commission"])),
-            "slippage": float(np.sum(fills["slippage"])),
-            "orders": float(self._ledger.account["next_order_id"][0]),
-            "fills": float(fills.size),
-            "rebalances_requested": float(len(self._ledger.plans)),
-            "rebalances_executed": float(executed.size),
+            "commission": float(np.sum(fills["commission"].to_numpy())),
+            "slippage": float(np.sum(fills["slippage"].to_numpy())),
+            "orders": float(self.orders.height),
+            "fills": float(fills.height),
+            "rebalances_requested": float(self._frames.n_plans),
+            "rebalances_executed": float(executed),
         }
 
     def summary(self) -> str:
         """Return the figures as a readable table."""
         found = self.metrics
-        times = self._bars.timestamps
+        times = self.equity["timestamp"]
         # A run that was stopped in its first bar has none that is complete.
-        period = f"{times[0]:%Y-%m-%d} to {times[-1]:%Y-%m-%d}, " if times else ""
+        period = f"{times[0]:%Y-%m-%d} to {times[-1]:%Y-%m-%d}, " if len(times) else ""
 
         def shown(name: str, form: str) -> str:
             return "n/a" if np.isnan(found[name]) else format(found[name], form)
 
         lines = [
-            ("Period", f"{period}{len(self.equity_records):,} bars"),
+            ("Period", f"{period}{self.equity.height:,} bars"),
             ("Initial cash", shown("initial_cash", ",.2f")),
             ("Final equity", shown("final_equity", ",.2f")),
             ("Total return", shown("total_return", ".2%")),
@@ -279,21 +259,11 @@ class BacktestResult:
         """One line: length and outcome."""
         found = self.metrics
         return (
-            f"BacktestResult(bars={self.equity_records.size}, "
+            f"BacktestResult(bars={self.equity.height}, "
             f"final_equity={found['final_equity']:,.2f}, total_return={found['total_return']:.2%})"
         )
 
 
-def _columns(records: Records) -> list[pl.Series]:
-    """Return every field of records as a column."""
-    return [pl.Series(name, _plain(records, name)) for name in records.dtype.names or ()]
-
-
-def _plain(records: Records, name: str) -> Any:
-    """Return one field as an array of its own."""
-    return np.ascontiguousarray(records[name])
-
-
-def _labels(codes: Any, kind: type[Coded]) -> pl.Series:
-    """Return the plain strings of codes."""
-    return names_of(codes, tuple(map(str, kind)))
+def _nanoseconds(times: pl.Series) -> Ints:
+    """Return times as nanoseconds since 1970-01-01 UTC."""
+    return times.to_physical().to_numpy()

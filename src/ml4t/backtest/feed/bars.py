@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -131,6 +133,28 @@ class Bars:
     def timestamps(self) -> tuple[datetime, ...]:
         """The times as datetimes, naive if they came so, else in their own zone."""
         return tuple(times_series(self.times, self.time_zone).to_list())
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of assets, times, time zone, prices, volumes and signals, as a hex string.
+
+        Equal for equal input on every machine; any number that is another one changes it.
+        """
+        fields: dict[str, NDArray[Any] | None] = {
+            name: getattr(self, name) for name in ("open", "high", "low", "close", "volume", "vwap")
+        }
+        fields |= {f"signal {name}": self.signals[name] for name in sorted(self.signals)}
+        present = {name: values for name, values in fields.items() if values is not None}
+        labels = [self.assets, len(self.times), self.time_zone, list(present)]
+        found = hashlib.sha256(json.dumps(labels).encode())
+        found.update(np.asarray(self.times, "<i8").tobytes())
+        for values in present.values():
+            if values.dtype == object:
+                found.update(json.dumps(values.tolist()).encode())
+                continue
+            # A NaN has many bit patterns, which mean the same.
+            found.update(np.where(np.isnan(values), np.nan, values).astype("<f8").tobytes())
+        return found.hexdigest()
 
 
 def _marks_of(close: Floats, before: Floats | None) -> Floats:

@@ -1,0 +1,160 @@
+"""A result in a folder: one parquet file for each frame, and ``result.json``.
+
+``result.json`` says how many rows and which SHA-256 each of the other files has, and holds a
+checksum of itself, so that a file that is cut short or changed is found before it is believed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ml4t.backtest.config import BacktestConfig
+from ml4t.backtest.errors import InputError, ResultError
+from ml4t.backtest.folders import find_folder, replace_folder
+from ml4t.backtest.frames import FRAMES, RunFrames
+from ml4t.backtest.version import __version__
+
+#: Raised when the files change in a way that an older or newer version cannot read.
+FORMAT = 1
+_JSON = "result.json"
+_AGAIN = "run the backtest again and save it anew, or restore the folder from a copy"
+
+
+@dataclass(frozen=True)
+class StoredFrames:
+    """The frames of a run as they were read from a folder; see `RunFrames`."""
+
+    equity: pl.DataFrame
+    orders: pl.DataFrame
+    fills: pl.DataFrame
+    trades: pl.DataFrame
+    positions: pl.DataFrame
+    rebalances: pl.DataFrame
+    n_plans: int
+    fingerprint: str
+    holdings: dict[str, float] | None = None
+
+
+def save(
+    folder: str | os.PathLike[str],
+    config: BacktestConfig,
+    frames: RunFrames,
+    metrics: dict[str, float],
+    overwrite: bool,
+) -> None:
+    """Write a result; see `BacktestResult.save`."""
+    files: dict[str, bytes] = {}
+    tables: dict[str, dict[str, Any]] = {}
+    for name in FRAMES:
+        frame: pl.DataFrame = getattr(frames, name)
+        buffer = io.BytesIO()
+        frame.write_parquet(buffer)
+        content = buffer.getvalue()
+        files[f"{name}.parquet"] = content
+        tables[name] = {"rows": frame.height, "sha256": hashlib.sha256(content).hexdigest()}
+    times = frames.equity["timestamp"]
+    facts: dict[str, Any] = {
+        "format": FORMAT,
+        "packages": {
+            "ml4t-backtest": __version__,
+            "polars": pl.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+        "config": config.to_table(),
+        "period": {
+            # A run that was stopped in its first bar has none that is complete.
+            "first": times[0].isoformat() if len(times) else None,
+            "last": times[-1].isoformat() if len(times) else None,
+            "bars": len(times),
+        },
+        # JSON has no NaN.
+        "metrics": {k: v if math.isfinite(v) else None for k, v in metrics.items()},
+        "plans": frames.n_plans,
+        "fingerprint": frames.fingerprint,
+        "tables": tables,
+    }
+    facts["checksum"] = _checksum(facts)
+    files[_JSON] = json.dumps(facts, indent=2).encode()
+    replace_folder(folder, files, overwrite)
+
+
+def load(folder: str | os.PathLike[str]) -> tuple[BacktestConfig, StoredFrames]:
+    """Read a result; see `BacktestResult.load`."""
+    path = find_folder(folder)
+    if not path.is_dir():
+        raise ResultError(f"{path}: there is no such folder; pass the one that a result is in")
+    facts = _read_facts(path / _JSON)
+    try:
+        config = BacktestConfig.from_table(facts["config"])
+    except InputError as error:
+        raise ResultError(f"{path / _JSON}: its config cannot be used: {error}") from None
+    parts: dict[str, Any] = {
+        name: _read_frame(path / f"{name}.parquet", facts["tables"][name]) for name in FRAMES
+    }
+    return config, StoredFrames(**parts, n_plans=facts["plans"], fingerprint=facts["fingerprint"])
+
+
+def _read_facts(path: Path) -> dict[str, Any]:
+    """Return what ``result.json`` says, once it is sure that `save` of this format wrote it."""
+    try:
+        facts = json.loads(_read(path))
+    except ValueError as error:
+        if isinstance(error, ResultError):
+            raise
+        raise ResultError(f"{path}: this is not JSON ({error}); {_AGAIN}") from None
+    if not isinstance(facts, dict) or "format" not in facts:
+        raise ResultError(f"{path}: this is not the description of a result; {_AGAIN}")
+    if facts["format"] != FORMAT:
+        raise ResultError(
+            f"{path}: its format is {facts['format']!r} and this version reads {FORMAT}; load it "
+            f"with the version of ml4t-backtest that wrote it ({_writer(facts)})"
+        )
+    checksum = facts.pop("checksum", None)
+    if checksum != _checksum(facts):
+        raise ResultError(f"{path}: the file was changed after it was saved; {_AGAIN}")
+    return facts
+
+
+def _writer(facts: dict[str, Any]) -> str:
+    packages = facts.get("packages")
+    version = packages.get("ml4t-backtest") if isinstance(packages, dict) else None
+    return "unknown" if version is None else str(version)
+
+
+def _read_frame(path: Path, expected: dict[str, Any]) -> pl.DataFrame:
+    content = _read(path)
+    if hashlib.sha256(content).hexdigest() != expected["sha256"]:
+        raise ResultError(
+            f"{path}: the file is not as it was saved: it was cut short or changed; {_AGAIN}"
+        )
+    frame = pl.read_parquet(io.BytesIO(content))
+    if frame.height != expected["rows"]:
+        raise ResultError(
+            f"{path}: {frame.height} rows where {expected['rows']} were saved; {_AGAIN}"
+        )
+    return frame
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ResultError(
+            f"{path}: the file of the result cannot be read ({error.strerror}); {_AGAIN}"
+        ) from None
+
+
+def _checksum(facts: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
