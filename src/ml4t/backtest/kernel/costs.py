@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ml4t.backtest.enums import CostKind
-from ml4t.backtest.kernel.jit import kernel
+from ml4t.backtest.kernel.jit import inlined_kernel, kernel
 from ml4t.backtest.records import CostParams
 
 NO_COST = CostKind.NONE.code
@@ -12,7 +12,7 @@ PER_SHARE = CostKind.PER_SHARE.code
 FIXED = CostKind.FIXED.code
 
 
-@kernel
+@inlined_kernel
 def price_after_slippage(quantity: float, price: float, costs: CostParams) -> float:
     """Return the price at which a market order fills: worse than `price` either way.
 
@@ -42,7 +42,7 @@ def commission_due(units: float, notional: float, costs: CostParams) -> float:
     return min(due, notional * costs.commission_maximum_rate)
 
 
-@kernel
+@inlined_kernel
 def commission_of(
     units: float, notional: float, units_before: float, notional_before: float, costs: CostParams
 ) -> float:

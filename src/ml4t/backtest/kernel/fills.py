@@ -6,7 +6,7 @@ import numpy as np
 
 from ml4t.backtest.enums import OrderStatus, Reason
 from ml4t.backtest.kernel.costs import commission_of, price_after_slippage
-from ml4t.backtest.kernel.jit import kernel
+from ml4t.backtest.kernel.jit import inlined_kernel
 from ml4t.backtest.kernel.prices import slips
 from ml4t.backtest.kernel.quantities import ZERO_QUANTITY, without_dust
 from ml4t.backtest.records import CostParams, Ints, Record, Records
@@ -19,13 +19,13 @@ REJECTED = OrderStatus.REJECTED.code
 NO_REASON = Reason.NONE.code
 
 
-@kernel
+@inlined_kernel
 def is_working(order: Record) -> bool:
     """Whether an order may still fill."""
     return bool(order["status"] == PENDING or order["status"] == PARTIALLY_FILLED)
 
 
-@kernel
+@inlined_kernel
 def finish(order: Record, status: int, reason: int, bar: int) -> None:
     """End an order; changes it."""
     order["status"] = status
@@ -33,14 +33,14 @@ def finish(order: Record, status: int, reason: int, bar: int) -> None:
     order["finished"] = bar
 
 
-@kernel
+@inlined_kernel
 def refuse(order: Record, reason: int, bar: int) -> None:
     """End an order that cannot go on: cancelled if something of it filled, else rejected."""
     ended = CANCELLED if order["filled"] > 0.0 else REJECTED
     finish(order, ended, reason, bar)
 
 
-@kernel
+@inlined_kernel
 def terms_of(
     order: Record, quantity: float, price: float, costs: CostParams
 ) -> tuple[float, float, float]:
@@ -52,7 +52,7 @@ def terms_of(
     return fill_price, notional, commission
 
 
-@kernel
+@inlined_kernel
 def fill(
     order: Record,
     quantity: float,

@@ -12,7 +12,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import numba
 
@@ -72,12 +72,24 @@ def kernel(function: Function) -> Function:
     With ``NUMBA_DISABLE_JIT=1`` the plain Python function is returned. Numba's own cache setting
     is moved only while this decoration lasts, so that other libraries keep theirs.
     """
+    return _compiled(function, "never")
+
+
+def inlined_kernel(function: Function) -> Function:
+    """Compile a function into its callers: for what is called once an order.
+
+    A call counts every array in and out, which costs as much as a fill.
+    """
+    return _compiled(function, "always")
+
+
+def _compiled(function: Function, inline: Literal["never", "always"]) -> Function:
     if numba_config.DISABLE_JIT:
         return function
     before = numba_config.CACHE_DIR
     numba_config.CACHE_DIR = str(_FOLDER) if _FOLDER is not None else before
     try:
-        compiled: Any = numba.njit(cache=_FOLDER is not None)(function)
+        compiled: Any = numba.njit(cache=_FOLDER is not None, inline=inline)(function)
     finally:
         numba_config.CACHE_DIR = before
     return cast(Function, compiled)

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from ml4t.backtest.enums import CashPolicy, OrderSide, OrderStatus, OrderType, Reason
+from ml4t.backtest.enums import CashPolicy, CostKind, OrderSide, OrderStatus, OrderType, Reason
 from ml4t.backtest.kernel.book import clear_finished
 from ml4t.backtest.kernel.fills import fill, finish, is_working, refuse, terms_of
 from ml4t.backtest.kernel.funding import (
@@ -22,7 +22,7 @@ from ml4t.backtest.kernel.funding import (
     scaled,
     total_cost,
 )
-from ml4t.backtest.kernel.jit import kernel
+from ml4t.backtest.kernel.jit import inlined_kernel, kernel
 from ml4t.backtest.kernel.prices import (
     N_GROUPS,
     RESTING,
@@ -40,6 +40,7 @@ CANCELLED = OrderStatus.CANCELLED.code
 INSUFFICIENT_CASH = Reason.INSUFFICIENT_CASH.code
 SHORT_NOT_ALLOWED = Reason.SHORT_NOT_ALLOWED.code
 POSITION_CLOSED = Reason.POSITION_CLOSED.code
+PERCENT = CostKind.PERCENT.code
 SCALE = CashPolicy.SCALE.code
 REJECT = CashPolicy.REJECT.code
 
@@ -62,7 +63,7 @@ def rank_of(order: Record, group: int, held: float) -> int:
     return HELD_STOP if group == RESTING and order["type"] == STOP else HELD_SALE
 
 
-@kernel
+@inlined_kernel
 def grant(
     demand: float,
     step: int,
@@ -126,17 +127,18 @@ def sell_in_turn(
         quantity = grant(demand, order["step"], i, bar, volume[i], max_participation, used, used_in)
         if quantity == 0.0:
             continue
-        _, notional, commission = terms_of(order, -quantity, price[k], costs)
-        if commission > account[0]["cash"] + notional:
-            refuse(order, INSUFFICIENT_CASH, bar)
-            continue
+        if costs.commission_kind != PERCENT:  # a percentage never exceeds what it is of
+            _, notional, commission = terms_of(order, -quantity, price[k], costs)
+            if commission > account[0]["cash"] + notional:
+                refuse(order, INSUFFICIENT_CASH, bar)
+                continue
         fill(order, -quantity, price[k], bar, account, holdings, fills, n_fills, costs)
         ends += ends_with_position(order)
         if ends > 0 and holdings[i]["quantity"] == 0.0:
             close_out(book, n, i, bar)
 
 
-@kernel
+@inlined_kernel
 def ends_with_position(order: Record) -> int:
     """Return 1 for an order that a closed position would cancel, else 0.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ml4t.backtest.enums import OrderSide, OrderType
-from ml4t.backtest.kernel.jit import kernel
+from ml4t.backtest.kernel.jit import inlined_kernel, kernel
 from ml4t.backtest.records import Floats, Record
 
 BUY = OrderSide.BUY.code
@@ -61,7 +61,7 @@ def price_before_slippage(
     return min(open_, stop) if low <= stop else np.nan
 
 
-@kernel
+@inlined_kernel
 def slips(order: Record) -> bool:
     """Whether slippage applies: a limit order never fills worse than its limit."""
     return bool(order["type"] != LIMIT)
