@@ -64,12 +64,21 @@ def run_weights(
     bars = as_feed(prices).bars
     check_columns(bars, settings)
     schedule = as_schedule(weights).aligned(bars, align)
-    ledger = _replay(bars, schedule, settings)
+    ledger = replay_schedule(bars, schedule, settings)
     return BacktestResult(settings, LedgerFrames(bars, ledger))
 
 
-def _replay(bars: Bars, schedule: AlignedSchedule, config: BacktestConfig) -> Ledger:
-    """Run the schedule on a fresh account."""
+def replay_schedule(bars: Bars, schedule: AlignedSchedule, config: BacktestConfig) -> Ledger:
+    """Run a schedule on a fresh account; returns its ledger, complete.
+
+    Parameters
+    ----------
+    bars : Bars
+        With every column that the config needs.
+    schedule : AlignedSchedule
+        On these bars.
+    config : BacktestConfig
+    """
     n_bars, n_assets = bars.close.shape
     ledger = Ledger(bars.assets, config.initial_cash, list(bars.timestamps), n_bars)
     rules = config.rebalance
