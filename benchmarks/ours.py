@@ -45,7 +45,7 @@ class Schedule(Strategy):
 
 
 def engine(workload: Workload) -> Run:
-    """The bar loop with a Python strategy, which gets a dict of weights at every decision."""
+    """Run the bar loop with a Python strategy that has a dict of weights for every decision."""
     rows: list[dict[str, float] | None] = [None] * workload.scenario.n_bars
     for bar, weights in zip(workload.bars.tolist(), workload.weights, strict=True):
         rows[bar] = dict(zip(workload.assets, weights.tolist(), strict=True))

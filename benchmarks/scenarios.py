@@ -57,6 +57,8 @@ class Workload:
         The bar of each decision.
     weights : array (n_decisions, n_assets)
         Positive; each row sums to `INVESTED`.
+    full_bars : bool
+        Whether the feed has opens, highs, lows and volumes of its own.
     """
 
     scenario: Scenario
@@ -65,12 +67,22 @@ class Workload:
     closes: NDArray[np.float64]
     bars: NDArray[np.int64]
     weights: NDArray[np.float64]
+    full_bars: bool = False
 
     @cached_property
     def feed(self) -> DataFeed:
-        """The closes as a feed."""
-        frame = pl.DataFrame(self.closes, schema=self.assets).with_columns(timestamp=self.times)
-        return DataFeed.from_wide(frame)
+        """The prices as a feed."""
+        fields = {"close": self.closes}
+        if self.full_bars:
+            volume = np.full_like(self.closes, 1e6)
+            high, low = self.closes * 1.01, self.closes * 0.99
+            fields |= {"open": self.closes * 1.005, "high": high, "low": low, "volume": volume}
+        return DataFeed.from_wide(
+            {
+                name: pl.DataFrame(values, schema=self.assets).with_columns(timestamp=self.times)
+                for name, values in fields.items()
+            }
+        )
 
     @cached_property
     def row_of_bar(self) -> NDArray[np.int64]:
@@ -85,7 +97,7 @@ class Workload:
         return int(self.weights.size)
 
 
-def make_workload(scenario: Scenario) -> Workload:
+def make_workload(scenario: Scenario, full_bars: bool = False) -> Workload:
     """Draw geometric random walks and Dirichlet weights, the same ones at every call."""
     name, n_assets, n_bars, every = scenario
     rng = np.random.default_rng(7)
@@ -101,4 +113,5 @@ def make_workload(scenario: Scenario) -> Workload:
         closes=100.0 * np.exp(np.cumsum(steps, axis=0)),
         bars=bars,
         weights=rng.dirichlet(np.ones(n_assets), len(bars)) * INVESTED,
+        full_bars=full_bars,
     )

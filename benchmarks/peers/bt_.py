@@ -58,12 +58,12 @@ def _prepare(workload: Workload, trade: bt.Algo) -> Run:
 
 
 def rebalance(workload: Workload) -> Run:
-    """The algo that comes with bt."""
+    """Use the algo that comes with bt."""
     return _prepare(workload, bt.algos.Rebalance())
 
 
 def transact(workload: Workload) -> Run:
-    """An algo of quantities."""
+    """Use an algo of quantities."""
     return _prepare(workload, Transact())
 
 

@@ -25,7 +25,7 @@ def closes_frame(workload: Workload) -> pd.DataFrame:
 
 
 def from_orders(workload: Workload, engine: str) -> Run:
-    """A matrix of sizes, NaN where there is no order."""
+    """Pass a matrix of sizes, NaN where there is no order."""
     close = closes_frame(workload)
     sizes = np.full(workload.closes.shape, np.nan)
     sizes[workload.bars] = workload.weights
@@ -91,7 +91,7 @@ def _order(c: Any, row: int, weights: Any) -> Any:
 
 
 def order_function(workload: Workload) -> Run:
-    """An order function, called at the bars that decide."""
+    """Pass an order function, which is called at the bars that decide."""
     close, weights = closes_frame(workload), workload.weights
     mask = (workload.row_of_bar >= 0)[:, None]
 
