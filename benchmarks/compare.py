@@ -78,8 +78,8 @@ def report(
     """Return everything as markdown, what was left out included."""
     scenarios = list(dict.fromkeys(m.scenario for m in measured))
     notes = [
-        f"{tables.machine()}. Medians of {repetitions} runs after one that is not counted; what "
-        f"takes more than {LONG:.0f} s is timed once.",
+        f"{tables.machine()}. Timed runs: {repetitions}, after one that is not counted; what "
+        f"takes more than {LONG:.0f} s is timed once. Times are medians.",
         f"Final equities that must agree are within {TOLERANCE:.0e} of each other.",
     ]
     notes += [

@@ -22,10 +22,11 @@ from ml4t.backtest import BacktestResult
 from ml4t.backtest.records import EQUITY, FILL, ORDER, PLAN_ROW
 
 MIB = 2**20
+ALL = ",".join(scenario.name for scenario in SCENARIOS)
 PROCESS = Path("/proc/self")
 
 
-def main(only: str = ",".join(scenario.name for scenario in SCENARIOS)) -> None:
+def main(only: str = ALL) -> None:
     """Print the table."""
     if not (PROCESS / "clear_refs").exists():
         raise SystemExit("the peak is read from /proc/self/status, which is not there")

@@ -22,7 +22,7 @@ def write_plot(measured: Sequence[Measured], path: Path) -> None:
     # Nothing in the file may change from one writing to the next but the numbers.
     with mpl.rc_context({"svg.hashsalt": "speed", "svg.fonttype": "none"}):
         figure = Figure(figsize=(5.0 * len(kinds), 5.2), layout="constrained")
-        panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
+        panels = figure.subplots(1, len(kinds), sharex=True, sharey=True, squeeze=False)[0]
         for panel, every in zip(panels, kinds, strict=True):
             for k, name in enumerate(names):
                 points = sorted(

@@ -82,11 +82,16 @@ def measure(
         runs.append(run)
         differences.append(difference)
         counts.append(1 if seconds > LONG else repetitions)
+    del outcome
     taken: list[list[float]] = [[] for _ in runs]
+    # Else each would pay for the search for garbage among the objects of all the others.
+    gc.collect()
+    gc.freeze()
     for k in range(repetitions):  # in turn, so that a drift of the machine hits all
         for run, seconds_of, count in zip(runs, taken, counts, strict=True):
             if k < count:
                 seconds_of.append(timed(run)[0])
+    gc.unfreeze()
     return [
         Measured(contender, workload.scenario, seconds_of, difference)
         for contender, seconds_of, difference in zip(contenders, taken, differences, strict=True)

@@ -37,8 +37,14 @@ class Fractions(backtrader.CommInfoBase):
 class CloseOnly(backtrader.feeds.PandasDirectData):
     """The quickest feed that comes with backtrader; every price of a bar is its close."""
 
-    params = (("open", 1), ("high", 1), ("low", 1), ("close", 1))
-    params += (("volume", -1), ("openinterest", -1))
+    params = (
+        ("open", 1),
+        ("high", 1),
+        ("low", 1),
+        ("close", 1),
+        ("volume", -1),
+        ("openinterest", -1),
+    )
 
 
 class Schedule(backtrader.Strategy):
