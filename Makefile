@@ -57,7 +57,7 @@ $(PEERS)/made: pyproject.toml
 bench: $(VENV)/dev  ## Measure against the floors and print the tables
 	$(BIN)/python -m benchmarks.compare
 
-peers: $(PEERS)/made  ## Measure against other engines too, and write docs/speed.md (half an hour)
+peers: $(PEERS)/made  ## Measure against other engines too, and write docs/speed.md (many minutes)
 	$(PEERS)/$(SCRIPTS)/python -m benchmarks.compare --write
 
 docs: $(VENV)/docs  ## Build the documentation into site/
