@@ -304,7 +304,7 @@ def test_signals_are_laid_out_over_the_bars() -> None:
 @pytest.mark.parametrize(
     ("signals", "match"),
     [
-        (SIGNALS.with_columns(asset=pl.lit("AA")).head(1), "'AA' have no prices .nearest: 'A'"),
+        (SIGNALS.with_columns(asset=pl.lit("AA")).head(1), "'AA' .nearest: 'A'. have no prices"),
         (
             SIGNALS.with_columns(pl.col("timestamp").dt.offset_by("12h")),
             "2 of their times are no bar of prices, the first: 2024-01-01 12:00:00",

@@ -35,15 +35,19 @@ def find_column(
     if given is not None:
         if given in present:
             return given
-        raise DataError(f"{what}: no column {given!r} ({option}); columns found: {listed(present)}")
+        raise DataError(f"{what}: no column {given!r} ({option}); columns found: {_found(present)}")
     by_name = {column.lower(): column for column in reversed(present)}
     for candidate in candidates:
         if candidate in by_name:
             return by_name[candidate]
     raise DataError(
-        f"{what}: no column {' or '.join(candidates)}; columns found: {listed(present, 12)}. "
+        f"{what}: no column {' or '.join(candidates)}; columns found: {_found(present)}. "
         f"Name it with {option}=..."
     )
+
+
+def _found(columns: list[str]) -> str:
+    return listed(columns, 12) or "none"
 
 
 def times_of(column: pl.Series, is_text: bool, faults: Faults) -> tuple[Ints, str | None]:

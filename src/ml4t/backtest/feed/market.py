@@ -7,7 +7,7 @@ from datetime import datetime
 
 import numpy as np
 
-from ml4t.backtest.errors import DataError, StateError
+from ml4t.backtest.errors import DataError, StateError, shown
 from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.feed.stepping import checked_bar, next_bars, no_bars, widened
 from ml4t.backtest.feed.view import BarData
@@ -54,9 +54,14 @@ class Market:
         self.bar = bar
 
     def checked_step(
-        self, timestamp: datetime, bars: Mapping[str, Mapping[str, float]], needs_volume: bool
+        self,
+        timestamp: datetime,
+        bars: Mapping[str, Mapping[str, float]],
+        needed: Mapping[str, str],
     ) -> dict[str, dict[str, float]]:
         """Return bars that were brought by hand as floats, or raise and change nothing.
+
+        `needed` is as in `checked_bar`.
 
         Raises
         ------
@@ -66,7 +71,11 @@ class Market:
         if self.follows_feed:
             raise StateError("step: this broker follows a feed; only one made alone is stepped")
         if not isinstance(timestamp, datetime):
-            raise DataError(f"step: timestamp={timestamp!r} is not a datetime")
+            raise DataError(f"step: timestamp={shown(timestamp)} is not a datetime")
+        if not isinstance(bars, Mapping):
+            raise DataError(
+                f'step: bars={shown(bars)} is not a mapping; pass {{asset: {{"close": price}}}}'
+            )
         if self.timestamps:
             before = self.timestamps[-1]
             if (before.tzinfo is None) != (timestamp.tzinfo is None):
@@ -75,7 +84,7 @@ class Market:
                 )
             if not timestamp > before:
                 raise DataError(f"step: {timestamp} is not later than {before}")
-        return {name: checked_bar(name, bar, needs_volume) for name, bar in bars.items()}
+        return {name: checked_bar(name, bar, needed) for name, bar in bars.items()}
 
     def step(self, timestamp: datetime, values: dict[str, dict[str, float]]) -> None:
         """Make bars that were brought by hand, and checked, the present ones."""
