@@ -120,8 +120,8 @@ def _read_facts(path: Path) -> dict[str, Any]:
         raise ResultError(f"{path}: this is not the description of a result; {_AGAIN}")
     if facts["format"] != FORMAT:
         raise ResultError(
-            f"{path}: its format is {shown(facts['format'])} and this version reads {FORMAT}; load it "
-            f"with the version of ml4t-backtest that wrote it ({_writer(facts)})"
+            f"{path}: its format is {shown(facts['format'])} and this version reads {FORMAT}; load "
+            f"it with the version of ml4t-backtest that wrote it ({_writer(facts)})"
         )
     checksum = facts.pop("checksum", None)
     if checksum != _checksum(facts):
