@@ -611,6 +611,15 @@ BAD_ORDERS = [
 ]
 
 
+@pytest.mark.parametrize("what", ["percent", "value"])
+@pytest.mark.parametrize("number", [0.0, 0.5])
+def test_a_target_of_an_asset_that_has_no_bar_yet(what: str, number: float) -> None:
+    broker = alone()
+    before = state_of(broker)
+    assert getattr(broker, f"order_target_{what}")("NEW", number) is None
+    assert state_of(broker) == before
+
+
 @accounts
 @cases(BAD_ORDERS)
 def test_orders(case: Case, account: Callable[[], Broker]) -> None:

@@ -312,12 +312,12 @@ class Broker:
         """
         self._check_open()
         self._check_asset(asset)
-        if asset not in self.ledger.index:
-            return None
         return self._send_alone({asset: 0.0})
 
     def _send_alone(self, weights: dict[str, float]) -> Order | None:
         """Plan and send for one asset, counting its working orders and touching no other."""
+        if not weights.keys() <= self.ledger.index.keys():
+            return None  # stepped by hand and not met yet: nothing is held, and there is no price
         rules = RebalanceConfig(
             **dict(self.config.rebalance)
             | {"unmentioned": "hold", "cancel_before_rebalance": False, "account_for_pending": True}
