@@ -19,11 +19,11 @@ from ml4t.backtest.errors import (
     DataWarning,
 )
 
-CELLS = st.one_of(
+NUMBERS = st.one_of(
     st.floats(0.5, 200.0),
     st.sampled_from([None, float("nan"), float("inf"), 0.0, -1.0, 1e308, 5e-324]),
-    st.sampled_from(["x", True, "1.5", 10**400, day(0)]),
 )
+CELLS = NUMBERS | st.sampled_from(["x", True, "1.5", 10**400, day(0)])
 LABELS = st.sampled_from(["A", "B", "Close", "close", "", "date", 5, None])
 NAMES = LABELS | st.just(("A", "B"))
 
@@ -49,13 +49,20 @@ def _index(draw: Any, n: int) -> Any:
 @st.composite
 def _pandas_frames(draw: Any, two_levels: bool) -> pd.DataFrame:
     n, width = draw(st.integers(0, 4)), draw(st.integers(0, 4))
-    rows = draw(st.lists(st.lists(CELLS, min_size=width, max_size=width), min_size=n, max_size=n))
-    if two_levels:
+    cells = draw(st.sampled_from([NUMBERS, NUMBERS, CELLS]))
+    rows = draw(st.lists(st.lists(cells, min_size=width, max_size=width), min_size=n, max_size=n))
+    is_plain = draw(st.booleans())  # labels that are good ones
+    if is_plain and two_levels:
+        fields_of_a = ["Close", "Open", "High", "Low"][:width]
+        columns: Any = pd.MultiIndex.from_arrays([fields_of_a, ["A"] * width])
+    elif is_plain:
+        columns = pd.Index(list("ABCD")[:width], dtype=object)
+    elif two_levels:
         fields = st.sampled_from(["Close", "Open", "High", "Low", "Volume", "Adj Close", "x", 5])
         pairs = draw(st.lists(st.tuples(fields, LABELS), min_size=width, max_size=width))
         turned = draw(st.booleans())
         labels = [pair[::-1] if turned else pair for pair in pairs]
-        columns: Any = pd.MultiIndex.from_arrays(list(zip(*labels, strict=True)) or [[], []])
+        columns = pd.MultiIndex.from_arrays(list(zip(*labels, strict=True)) or [[], []])
     else:
         columns = pd.Index(
             draw(st.lists(NAMES, min_size=width, max_size=width)), dtype=object, tupleize_cols=False

@@ -112,6 +112,7 @@ def _series_of(names: list[str]) -> st.SearchStrategy[pd.Series]:
 WEIGHTS = st.one_of(
     ANYTHING,
     st.dictionaries(NAMES, SHARES, max_size=4),
+    st.dictionaries(st.sampled_from("AB"), st.floats()),
     st.lists(st.sampled_from("ABC"), max_size=4).flatmap(_series_of),
 )
 
@@ -127,5 +128,11 @@ def test_any_weights(on_a_feed: bool, weights: Any, road: str) -> None:
         _, refusal = attempt(lambda: ask(weights, broker.data, broker), InputError)
     if refusal:
         assert "weights" in refusal
+    else:
+        for name, weight in dict(weights).items():
+            assert isinstance(name, str)
+            assert isinstance(weight, (int, float, np.number))
+            assert not isinstance(weight, bool)
+            assert abs(float(weight)) < float("inf")
     if refusal or road != "execute":
         assert state_of(broker) == before

@@ -44,10 +44,19 @@ def test_any_damage_of_a_saved_result(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 3))):
         name = data.draw(st.sampled_from(sorted(whole)))
         content = bytearray(files.get(name, b""))
-        kind = data.draw(st.sampled_from(["flip"] * 4 + ["cut", "insert", "swap", "delete"]))
+        kind = data.draw(
+            st.sampled_from(["flip"] * 3 + ["digit"] * 3 + ["cut", "insert", "swap", "delete"])
+        )
         at = data.draw(st.integers(0, max(len(content) - 1, 0)))
         if kind == "flip" and content:
             content[at] ^= 1 << data.draw(st.integers(0, 7))
+        elif kind == "digit":  # of the description, which still is one then
+            name, content = "result.json", bytearray(files.get("result.json", b"0"))
+            digits = [i for i, byte in enumerate(content) if chr(byte).isdigit()]
+            if digits:
+                content[data.draw(st.sampled_from(digits))] = data.draw(
+                    st.sampled_from(b"123456789")
+                )
         elif kind == "cut":
             del content[at:]
         elif kind == "insert":

@@ -28,7 +28,7 @@ from ml4t.backtest.errors import (
     ConfigError,
     InputError,
 )
-from property.strategies import ANYTHING
+from property.strategies import ANYTHING, ODD_NUMBERS
 
 RATES = st.floats(0.0, 1.0, exclude_max=True)
 AMOUNTS = st.floats(0.0, 1e300)
@@ -136,6 +136,19 @@ def test_any_fields_of_a_config(given_: tuple[type, dict[str, Any]]) -> None:
         assert config.params.step >= 0
 
 
+COST_TABLES = st.one_of(
+    *(
+        st.fixed_dictionaries(
+            {"kind": st.just(kind), name: ODD_NUMBERS | ANYTHING},
+            optional={"minimum": ODD_NUMBERS, 5: ODD_NUMBERS},
+        )
+        for kind, name in {
+            "percent": "rate",
+            "per_share": "per_share",
+            "fixed": "per_order",
+        }.items()
+    )
+)
 PLAIN = st.one_of(
     ANYTHING, st.dictionaries(st.text(max_size=6) | st.integers(), ANYTHING, max_size=3)
 )
@@ -147,14 +160,6 @@ TABLE_NAMES = st.sampled_from([*BacktestConfig.model_fields, "kind", "rate"])
     st.one_of(
         PLAIN,
         st.dictionaries(TABLE_NAMES | st.integers(), PLAIN, max_size=3),
-        st.fixed_dictionaries(
-            {
-                "commission": st.dictionaries(
-                    st.sampled_from(["kind", "rate", "per_share", 5]),
-                    st.sampled_from(["percent", "per_share"]) | ANYTHING,
-                )
-            }
-        ),
     )
 )
 def test_any_table(table: Any) -> None:
@@ -162,6 +167,15 @@ def test_any_table(table: Any) -> None:
     if refusal:
         return
     assert BacktestConfig.from_table(config.to_table()) == config
+
+
+@settings(max_examples=200, deadline=None)
+@given(COST_TABLES)
+def test_any_cost(table: dict[Any, Any]) -> None:
+    config, refusal = attempt(lambda: BacktestConfig.from_table({"commission": table}), InputError)
+    if refusal:
+        return
+    assert {"kind": str(config.commission.kind), **vars(config.commission)}.items() >= table.items()
 
 
 FULL = BacktestConfig(
