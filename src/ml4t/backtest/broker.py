@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from ml4t.backtest.config import BacktestConfig, RebalanceConfig
+from ml4t.backtest.config import BacktestConfig, RebalanceConfig, as_config
 from ml4t.backtest.enums import (
     CashPolicy,
     Delisting,
@@ -14,10 +14,14 @@ from ml4t.backtest.enums import (
     OrderType,
     Reason,
 )
-from ml4t.backtest.errors import OrderError, StateError, nearest
+from ml4t.backtest.errors import OrderError, StateError, shown, with_nearest
 from ml4t.backtest.execution.desk import NO_PLAN, OrderDesk
 from ml4t.backtest.execution.inputs import PlanInputs, closes_of
-from ml4t.backtest.execution.order_checks import checked_type, signed_quantity
+from ml4t.backtest.execution.order_checks import (
+    checked_reduce_only,
+    checked_type,
+    signed_quantity,
+)
 from ml4t.backtest.execution.plan import RebalancePlan, make_plan
 from ml4t.backtest.execution.weights import as_weights, weights_vector
 from ml4t.backtest.feed.bars import Bars
@@ -63,7 +67,7 @@ class Broker:
         *,
         bars: Bars | None = None,
     ) -> None:
-        settings = BacktestConfig() if config is None else config
+        settings = as_config(config)
         if initial_cash is not None:
             fields = {name: getattr(settings, name) for name in BacktestConfig.model_fields}
             settings = BacktestConfig(**(fields | {"initial_cash": initial_cash}))
@@ -121,8 +125,9 @@ class Broker:
         Raises
         ------
         ValueError
-            For a bar without a close, a value that is no number, a time that is not later, or a
-            missing volume under `max_participation`. Nothing has changed then.
+            For a bar without a close, a value that is no number (NaN means that there is none), a
+            time that is not later, a missing volume under `max_participation` or a missing vwap
+            under ``fill_price="vwap"``. Nothing has changed then.
         """
         values = self._market.checked_step(timestamp, bars)
         new = [name for name in values if name not in self.ledger.index]
@@ -259,21 +264,18 @@ class Broker:
         ------
         ValueError
             For a quantity of 0, NaN or infinity, a negative one with a side, prices that the type
-            does not take or lacks, a reduce-only purchase (a cash account has no shorts to
-            reduce), and an asset that the feed does not have. Nothing has changed then.
+            does not take or lacks, a `reduce_only` that is no bool or on a purchase (a cash
+            account has no shorts to reduce), and an asset that the feed does not have. Nothing
+            has changed then.
         """
         self._check_open()
         signed = signed_quantity(asset, quantity, side)
         kind, limit, stop = checked_type(asset, order_type, limit_price, stop_price)
-        if reduce_only and signed > 0.0:
-            raise OrderError(
-                f"order for {asset!r}: reduce_only=True on a purchase; a cash account holds no "
-                "shorts that it could reduce"
-            )
+        reduces = checked_reduce_only(asset, reduce_only, signed)
         self._check_asset(asset)
         if asset not in self.ledger.index:
             self._add_assets([asset])
-        return self._desk.submit(self.ledger.index[asset], signed, kind, limit, stop, reduce_only)
+        return self._desk.submit(self.ledger.index[asset], signed, kind, limit, stop, reduces)
 
     def order_target_percent(self, asset: str, weight: float) -> Order | None:
         """Bring one asset to a weight, through the planner; all others are left alone.
@@ -328,12 +330,12 @@ class Broker:
         """
         self._check_open()
         self._check_asset(asset)
-        if asset not in self.ledger.index:
-            return None
         return self._send_alone({asset: 0.0})
 
     def _send_alone(self, weights: dict[str, float]) -> Order | None:
         """Plan and send for one asset, counting its working orders and touching no other."""
+        if not weights.keys() <= self.ledger.index.keys():
+            return None  # stepped by hand and not met yet: nothing is held, and there is no price
         rules = RebalanceConfig(
             **dict(self.config.rebalance)
             | {"unmentioned": "hold", "cancel_before_rebalance": False, "account_for_pending": True}
@@ -371,10 +373,11 @@ class Broker:
 
     def _check_asset(self, asset: str) -> None:
         if not isinstance(asset, str):
-            raise OrderError(f"order: asset {asset!r} is not a string; pass the asset's name")
+            raise OrderError(f"order: asset {shown(asset)} is not a string; pass the asset's name")
         if self._market.follows_feed and asset not in self.ledger.index:
             raise OrderError(
-                f"order: the feed has no asset {asset!r}{nearest(asset, self.ledger.assets)}"
+                f"order: the feed has no asset {with_nearest([asset], self.ledger.assets)}; "
+                "correct the name or add its prices"
             )
 
     def get_order(self, order_id: int) -> Order:

@@ -20,7 +20,7 @@ from ml4t.backtest.costs import (
     cost_to_table,
 )
 from ml4t.backtest.enums import ExecutionMode, Rounding, Unmentioned
-from ml4t.backtest.errors import ConfigError, InputError
+from ml4t.backtest.errors import ConfigError, InputError, listed, shown
 from ml4t.backtest.records import PlanParams
 from ml4t.backtest.settings import Settings
 from ml4t.backtest.toml import read_toml, write_toml
@@ -163,6 +163,16 @@ class BacktestConfig(Settings):
         """`max_participation` as the kernel reads it: infinity for no limit."""
         return _or_infinity(self.max_participation)
 
+    @property
+    def needed_fields(self) -> dict[str, str]:
+        """Which fields bars must have besides their close, and the setting that says so."""
+        needed = {}
+        if self.max_participation is not None:
+            needed["volume"] = f"max_participation={self.max_participation}"
+        if self.fill_price == "vwap":
+            needed["vwap"] = f"fill_price={self.fill_price!r}"
+        return needed
+
     def to_table(self) -> dict[str, Any]:
         """Return the settings as plain values; costs and `rebalance` are dicts in it."""
         return {
@@ -182,17 +192,13 @@ class BacktestConfig(Settings):
         ValueError
             For an unknown name and for a value out of range.
         """
-        values = dict(table)
+        values = _fields("config", table, cls)
         for name, models in (("commission", Commission), ("slippage", Slippage)):
             if name in values:
                 values[name] = cost_from_table(name, values[name], models)
         if "rebalance" in values:
-            if not isinstance(values["rebalance"], Mapping):
-                raise ConfigError(
-                    f"rebalance={values['rebalance']!r} is not a table of the fields of a "
-                    "RebalanceConfig"
-                )
-            values["rebalance"] = RebalanceConfig(**values["rebalance"])
+            fields = _fields("rebalance", values["rebalance"], RebalanceConfig)
+            values["rebalance"] = RebalanceConfig(**fields)
         return cls(**values)
 
     @classmethod
@@ -238,6 +244,39 @@ class BacktestConfig(Settings):
         A field that is None is left out: TOML has no such value.
         """
         return write_toml(self.to_table())
+
+
+def as_config(config: BacktestConfig | None) -> BacktestConfig:
+    """Return a config as it is, the defaults for None; raises for anything else."""
+    if config is None:
+        return BacktestConfig()
+    if not isinstance(config, BacktestConfig):
+        raise ConfigError(
+            f"config: a {type(config).__name__} is not a BacktestConfig; pass BacktestConfig(...), "
+            "and a RebalanceConfig as its rebalance="
+        )
+    return config
+
+
+def as_rules(config: RebalanceConfig | None) -> RebalanceConfig:
+    """Return the rules of a rebalance as they are, the defaults for None; raises for the rest."""
+    if config is None:
+        return RebalanceConfig()
+    if not isinstance(config, RebalanceConfig):
+        raise ConfigError(
+            f"config: a {type(config).__name__} is not a RebalanceConfig; pass RebalanceConfig(...)"
+        )
+    return config
+
+
+def _fields(where: str, table: object, of: type[Settings]) -> dict[str, Any]:
+    """Return a table of fields as a dict; raises for what is no table with names."""
+    if not isinstance(table, Mapping) or not all(isinstance(name, str) for name in table):
+        raise ConfigError(
+            f"{where}={shown(table)} is not a table of the fields of a {of.__name__}; there are "
+            f"{listed(of.model_fields, 99)}"
+        )
+    return dict(table)
 
 
 def _or_infinity(limit: float | None) -> float:

@@ -6,25 +6,24 @@ A model is a kind and its numbers, not a function, so that the compiled kernel c
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, ClassVar, get_args
 
 from ml4t.backtest.enums import CostKind
-from ml4t.backtest.errors import ConfigError, InputError, listed, nearest, unknown_name
+from ml4t.backtest.errors import ConfigError, InputError, listed, nearest, shown, unknown_name
+from ml4t.backtest.numeric import is_finite, is_real
 from ml4t.backtest.records import CostParams
 
 
 def _check(model: object, name: str, below: float = math.inf) -> None:
     """Raise unless 0 <= value < below for a field of a model; keep it as a plain float."""
     value = getattr(model, name)
-    usable = not isinstance(value, bool) and isinstance(value, numbers.Real)
-    if not usable or not math.isfinite(value) or not 0.0 <= value < below:
+    if not is_real(value) or not is_finite(value) or not 0.0 <= value < below:
         limit = f" < {below:g} (10 basis points are 0.001)" if math.isfinite(below) else ""
         raise InputError(
-            f"{type(model).__name__}: {name}={value!r} is out of range; pass a number with "
+            f"{type(model).__name__}: {name}={shown(value)} is out of range; pass a number with "
             f"0 <= {name}{limit}"
         )
     object.__setattr__(model, name, float(value))
@@ -251,12 +250,12 @@ def cost_from_table(where: str, table: object, models: Any) -> Any:
     kinds = {str(model.kind): model for model in get_args(models)}
     if not isinstance(table, Mapping) or "kind" not in table:
         raise ConfigError(
-            f"{where}={table!r} is not a table with a kind; the kinds are {listed(kinds, 99)}"
+            f"{where}={shown(table)} is not a table with a kind; the kinds are {listed(kinds, 99)}"
         )
     kind, values = table["kind"], {k: v for k, v in table.items() if k != "kind"}
     if not isinstance(kind, str) or kind not in kinds:
         raise ConfigError(
-            f"{where}: kind={kind!r} is unknown{nearest(str(kind), kinds)}; the kinds are "
+            f"{where}: kind={shown(kind)} is unknown{nearest(str(kind), kinds)}; the kinds are "
             f"{listed(kinds, 99)}"
         )
     model = kinds[kind]

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ml4t.backtest.config import RebalanceConfig
+from ml4t.backtest.config import RebalanceConfig, as_rules
 from ml4t.backtest.enums import Adjustment, OrderSide, OrderStatus, OrderType, Reason
-from ml4t.backtest.errors import InputError, OrderError, RebalanceWarning, listed
+from ml4t.backtest.errors import OrderError, RebalanceWarning, listed
 from ml4t.backtest.execution.inputs import PlanInputs
 from ml4t.backtest.execution.weights import as_weights
 from ml4t.backtest.kernel import planning
@@ -382,7 +382,5 @@ def plan_rebalance(
     >>> plan_rebalance({"AAPL": 0.1}, account).orders
     (PlannedOrder(asset='AAPL', side=<OrderSide.BUY: 'buy'>, quantity=66.0, step=1),)
     """
-    rules = RebalanceConfig() if config is None else config
-    if not isinstance(rules, RebalanceConfig):
-        raise InputError(f"config: a {type(rules).__name__} is not a RebalanceConfig")
+    rules = as_rules(config)
     return make_plan(PlanInputs.from_snapshot(as_weights(target_weights), snapshot, rules))
