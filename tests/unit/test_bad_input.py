@@ -814,9 +814,9 @@ BAD_FOLDERS = [
     ),
     Case(
         "of another version",
-        _damaged("result.json", lambda _: DESCRIPTIONS["format is 2"][0]),
+        _damaged("result.json", lambda _: DESCRIPTIONS["format is 9"][0]),
         ResultError,
-        ("this version reads 1", "the version of ml4t-backtest that wrote it (9.9)"),
+        ("this version reads 2", "the version of ml4t-backtest that wrote it (9.9)"),
     ),
     Case(
         "half written",
