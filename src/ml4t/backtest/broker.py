@@ -8,6 +8,7 @@ from datetime import datetime
 from ml4t.backtest.config import BacktestConfig, RebalanceConfig
 from ml4t.backtest.enums import (
     CashPolicy,
+    Delisting,
     ExecutionMode,
     OrderSide,
     OrderType,
@@ -22,7 +23,7 @@ from ml4t.backtest.execution.weights import as_weights, weights_vector
 from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.feed.market import Market
 from ml4t.backtest.feed.view import BarData
-from ml4t.backtest.kernel import accounting, matching
+from ml4t.backtest.kernel import accounting, ends, matching
 from ml4t.backtest.ledger.ledger import Ledger
 from ml4t.backtest.ledger.snapshot import PortfolioSnapshot
 from ml4t.backtest.ledger.views import Positions, list_fills, list_trades, snapshot_ledger
@@ -87,6 +88,7 @@ class Broker:
         )
         self._desk = OrderDesk(self.ledger, self._market)
         self._cash_policy = CashPolicy(settings.insufficient_cash).code
+        self._delisting = Delisting(settings.delisting).code
         self._costs = settings.costs
         self._cost_params = settings.costs.params
 
@@ -101,6 +103,8 @@ class Broker:
             If that is not the next bar: an engine drives the broker, a strategy does not.
         """
         self._market.advance(bar)
+        if self._market.assets_end:
+            self._end_assets()
         if self.ledger.n_working:
             self._match(at_close=False)
 
@@ -146,6 +150,28 @@ class Broker:
         if self.ledger.n_working:
             self._match(at_close=True)
 
+    def _end_assets(self) -> None:
+        """Cancel the orders of the assets that have ended, and settle what is held of them."""
+        ledger, bars, bar = self.ledger, self._market.bars, self._market.bar
+        ledger.record_equity(bar, bars.mark)
+        n_assets = len(ledger.assets)
+        room = ledger.n_working + n_assets
+        ends.end_assets(
+            bar,
+            bars.gone_from,
+            bars.mark[bar],
+            self._delisting,
+            ledger.book_with_room(n_assets),
+            ledger.account,
+            ledger.holdings,
+            ledger.done.room(room),
+            ledger.done.used,
+            ledger.fills.room(n_assets),
+            ledger.fills.used,
+            ledger.ends.room(n_assets),
+            ledger.ends.used,
+        )
+
     def _match(self, at_close: bool) -> None:
         """Match what works against the present bar, or what it brought against its close."""
         ledger, bars, row = self.ledger, self._market.bars, self._market.row
@@ -169,6 +195,7 @@ class Broker:
             low,
             close,
             volume,
+            bars.gone_from,
             ledger.book,
             ledger.account,
             ledger.holdings,

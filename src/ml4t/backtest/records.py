@@ -136,6 +136,17 @@ ACCOUNT = np.dtype(
     ]
 )
 
+#: An asset that has ended: what was held then and what that was worth at its last mark. `bar` is
+#: the first bar at which it is known to be gone.
+END = np.dtype(
+    [
+        ("quantity", np.float64),
+        ("value", np.float64),
+        ("asset", np.int32),
+        ("bar", np.int32),
+    ]
+)
+
 #: What is held of one asset. `entry` is the bar in which the position was opened.
 HOLDING = np.dtype(
     [

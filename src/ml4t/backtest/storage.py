@@ -26,7 +26,7 @@ from ml4t.backtest.frames import FRAMES, RunFrames
 from ml4t.backtest.version import __version__
 
 #: Raised when the files change in a way that an older or newer version cannot read.
-FORMAT = 1
+FORMAT = 2
 _JSON = "result.json"
 _AGAIN = "run the backtest again and save it anew, or restore the folder from a copy"
 
@@ -41,6 +41,7 @@ class StoredFrames:
     trades: pl.DataFrame
     positions: pl.DataFrame
     rebalances: pl.DataFrame
+    ends: pl.DataFrame
     n_plans: int
     fingerprint: str
     holdings: dict[str, float] | None = None

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 from ml4t.backtest.records import Floats, Ints
 
+#: The bar of what does not happen.
+NEVER = np.iinfo(np.int64).max
+
 
 @dataclass(frozen=True, eq=False)
 class Bars:
@@ -128,6 +131,20 @@ class Bars:
         has_bar = np.isfinite(self.close)
         last = self.close.shape[0] - 1 - has_bar[::-1].argmax(axis=0)
         return np.where(has_bar.any(axis=0), last, -1)
+
+    @cached_property
+    def gone_from(self) -> Ints:
+        """The number of the bar at which an asset is known to have ended, (n_assets,).
+
+        That is the one after its last bar, if the feed goes on; `NEVER` for all others.
+        """
+        last = self.last_bars
+        return np.where((last >= 0) & (last < len(self.times) - 1), last + 1, NEVER)
+
+    @cached_property
+    def ending_bars(self) -> frozenset[int]:
+        """The numbers of the bars at which an asset is known to have ended."""
+        return frozenset(self.gone_from[self.gone_from != NEVER].tolist())
 
     @cached_property
     def timestamps(self) -> tuple[datetime, ...]:

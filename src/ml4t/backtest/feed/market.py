@@ -94,6 +94,11 @@ class Market:
             raise StateError("broker: there is no bar yet, so there is no data; wait for the first")
         return BarData(self.bars, self.row)
 
+    @property
+    def assets_end(self) -> bool:
+        """Whether this is the first bar without an asset that has ended; only a feed knows."""
+        return self.follows_feed and self.bar in self.bars.ending_bars
+
     def is_present(self, data: object) -> bool:
         """Whether `data` is the present bar of this market."""
         return isinstance(data, BarData) and data.is_of(self.bars, self.row)

@@ -6,14 +6,38 @@ import numpy as np
 
 from ml4t.backtest.enums import OrderSide, OrderStatus, OrderType, Reason
 from ml4t.backtest.kernel.fills import is_working
-from ml4t.backtest.kernel.jit import kernel
-from ml4t.backtest.records import Ints, Records
+from ml4t.backtest.kernel.jit import inlined_kernel, kernel
+from ml4t.backtest.records import Ints, Record, Records
 
 MARKET = OrderType.MARKET.code
 BUY = OrderSide.BUY.code
 SELL = OrderSide.SELL.code
 PENDING = OrderStatus.PENDING.code
 NO_REASON = Reason.NONE.code
+
+
+@inlined_kernel
+def write_order(
+    order: Record, order_id: int, asset: int, quantity: float, step: int, plan_idx: int, bar: int
+) -> None:
+    """Write a market order of a signed quantity that has just been accepted."""
+    order["order_id"] = order_id
+    order["quantity"] = abs(quantity)
+    order["filled"] = 0.0
+    order["fill_value"] = 0.0
+    order["limit_price"] = np.nan
+    order["stop_price"] = np.nan
+    order["asset"] = asset
+    order["plan_idx"] = plan_idx
+    order["created"] = bar
+    order["finished"] = -1
+    order["step"] = step
+    order["side"] = BUY if quantity > 0.0 else SELL
+    order["type"] = MARKET
+    order["status"] = PENDING
+    order["reason"] = NO_REASON
+    order["triggered"] = False
+    order["reduce_only"] = False
 
 
 @kernel
@@ -24,25 +48,10 @@ def accept_orders(
     n = account[0]["n_working"]
     order_id = account[0]["next_order_id"]
     for k in range(planned.size):
-        order = book[n + k]
-        quantity = planned[k]["quantity"]
-        order["order_id"] = order_id + k
-        order["quantity"] = abs(quantity)
-        order["filled"] = 0.0
-        order["fill_value"] = 0.0
-        order["limit_price"] = np.nan
-        order["stop_price"] = np.nan
-        order["asset"] = planned[k]["asset"]
-        order["plan_idx"] = plan_idx
-        order["created"] = bar
-        order["finished"] = -1
-        order["step"] = planned[k]["step"]
-        order["side"] = BUY if quantity > 0.0 else SELL
-        order["type"] = MARKET
-        order["status"] = PENDING
-        order["reason"] = NO_REASON
-        order["triggered"] = False
-        order["reduce_only"] = False
+        new = planned[k]
+        write_order(
+            book[n + k], order_id + k, new["asset"], new["quantity"], new["step"], plan_idx, bar
+        )
     account[0]["n_working"] = n + planned.size
     account[0]["next_order_id"] = order_id + planned.size
 

@@ -40,6 +40,7 @@ CANCELLED = OrderStatus.CANCELLED.code
 INSUFFICIENT_CASH = Reason.INSUFFICIENT_CASH.code
 SHORT_NOT_ALLOWED = Reason.SHORT_NOT_ALLOWED.code
 POSITION_CLOSED = Reason.POSITION_CLOSED.code
+DELISTED = Reason.DELISTED.code
 PERCENT = CostKind.PERCENT.code
 SCALE = CashPolicy.SCALE.code
 REJECT = CashPolicy.REJECT.code
@@ -237,6 +238,7 @@ def match_orders(
     low: Floats,
     close: Floats,
     volume: Floats,
+    gone_from: Ints,
     book: Records,
     account: Records,
     holdings: Records,
@@ -261,6 +263,8 @@ def match_orders(
     market, open_, high, low, close, volume : (n_assets,) arrays
         The price of market orders, the bar (NaN or <= 0: the asset has none, its orders rest),
         and the volume that the participation cap is a part of (not read without a cap).
+    gone_from : (n_assets,) array
+        The first bar at which an asset is known to have ended; its orders are cancelled.
     book, account, holdings, used, used_in
         The state of the account; changed. Finished orders leave the book.
     policy : int
@@ -278,6 +282,9 @@ def match_orders(
         if order["created"] < since:
             continue
         i = order["asset"]
+        if gone_from[i] <= bar:
+            finish(order, CANCELLED, DELISTED, bar)
+            continue
         which = group_of(order)
         price[k] = price_before_slippage(
             order, which, market[i], open_[i], high[i], low[i], close[i]

@@ -36,6 +36,8 @@ def ledger_until(ledger: Ledger, stop: int) -> Ledger:
     cut.multiplier = ledger.multiplier.copy()
     cut.fills.append(fills)
 
+    ends = ledger.ends.records()
+    cut.ends.append(ends[ends["bar"] < stop])
     plans = ledger.plans.records()
     cut.plans.append(plans[plans["bar"] < stop])
     rows = ledger.plan_rows.records()

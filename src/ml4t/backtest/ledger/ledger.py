@@ -12,6 +12,7 @@ from ml4t.backtest.kernel import accounting
 from ml4t.backtest.ledger.tables import Table
 from ml4t.backtest.records import (
     ACCOUNT,
+    END,
     EQUITY,
     FILL,
     HOLDING,
@@ -63,6 +64,7 @@ class Ledger:
         self.fills = Table(FILL)
         self.plans = Table(PLAN)
         self.plan_rows = Table(PLAN_ROW)
+        self.ends = Table(END)
         self._rows_of_done: dict[int, int] = {}
 
     @property
