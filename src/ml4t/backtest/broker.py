@@ -19,11 +19,12 @@ from ml4t.backtest.execution.desk import NO_PLAN, OrderDesk
 from ml4t.backtest.execution.inputs import PlanInputs, closes_of
 from ml4t.backtest.execution.order_checks import checked_type, signed_quantity
 from ml4t.backtest.execution.plan import RebalancePlan, make_plan
+from ml4t.backtest.execution.roads import road_of
 from ml4t.backtest.execution.weights import as_weights, weights_vector
 from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.feed.market import Market
 from ml4t.backtest.feed.view import BarData
-from ml4t.backtest.kernel import accounting, ends, matching
+from ml4t.backtest.kernel import accounting, ends
 from ml4t.backtest.ledger.ledger import Ledger
 from ml4t.backtest.ledger.snapshot import PortfolioSnapshot
 from ml4t.backtest.ledger.views import Positions, list_fills, list_trades, snapshot_ledger
@@ -90,7 +91,6 @@ class Broker:
         self._cash_policy = CashPolicy(settings.insufficient_cash).code
         self._delisting = Delisting(settings.delisting).code
         self._costs = settings.costs
-        self._cost_params = settings.costs.params
 
     # ------------------------------------------------------------------ the market
 
@@ -186,7 +186,8 @@ class Broker:
             market = self._market.market_price(self.config.fill_price)
         # Without a cap there is no volume to share, and what stands in for it is not read.
         volume = close if bars.volume is None else bars.volume[row]
-        matching.match_orders(
+        road = road_of(self._costs, ledger.assets)
+        road.match_orders(
             self._market.bar,
             self._market.bar if at_close else -1,
             market,
@@ -203,7 +204,7 @@ class Broker:
             ledger.volume_used_in,
             self.config.participation,
             self._cash_policy,
-            self._cost_params,
+            road.costs,
             ledger.done.room(n_working),
             ledger.done.used,
             ledger.fills.room(n_working),
