@@ -201,7 +201,6 @@ class Broker:
             ledger.account,
             ledger.holdings,
             ledger.volume_used,
-            ledger.volume_used_in,
             self.config.participation,
             self._cash_policy,
             road.costs,

@@ -147,6 +147,9 @@ END = np.dtype(
     ]
 )
 
+#: How much of an asset's volume was used up, in the bar of that number; -1: in none yet.
+VOLUME_USE = np.dtype([("quantity", np.float64), ("bar", np.int64)])
+
 #: What is held of one asset. `entry` is the bar in which the position was opened.
 HOLDING = np.dtype(
     [

@@ -76,7 +76,8 @@ def end_assets(
         write_order(order, account[0]["next_order_id"], i, -held, CONTINUOUS, NO_PLAN, bar)
         account[0]["next_order_id"] += 1
         price = 0.0 if policy == WRITE_OFF else mark[i]
-        fill(order, -held, price, bar, account, holdings, fills, n_fills, FREE)
+        fill(order, -held, price, bar, account[0], holdings[i], fills[n_fills[0]], FREE)
+        n_fills[0] += 1
         order["reason"] = DELISTED
     account[0]["n_working"] = n_working + n_settled
     clear_finished(book, account, done, n_done)

@@ -20,8 +20,8 @@ from ml4t.backtest.records import (
     PLAN,
     PLAN_ROW,
     TRADE,
+    VOLUME_USE,
     Floats,
-    Ints,
     Records,
 )
 
@@ -56,8 +56,7 @@ class Ledger:
         self.account: Records = np.zeros(1, ACCOUNT)
         self.account["cash"] = cash
         self.holdings: Records = _no_holdings(n)
-        self.volume_used: Floats = np.zeros(n)
-        self.volume_used_in: Ints = np.full(n, -1, np.int64)
+        self.volume_used: Records = _no_volume_used(n)
         self.multiplier: Floats = np.ones(n)
         self.book: Records = np.zeros(64, ORDER)
         self.done = Table(ORDER)
@@ -111,19 +110,17 @@ class Ledger:
         index = {name: i for i, name in enumerate(assets)}
         moved = np.array([index[name] for name in self.assets], np.int64)
         holdings = _no_holdings(len(assets))
-        used = np.zeros(len(assets))
-        used_in = np.full(len(assets), -1, np.int64)
+        used = _no_volume_used(len(assets))
         if moved.size:
             holdings[moved] = self.holdings
             used[moved] = self.volume_used
-            used_in[moved] = self.volume_used_in
             self.working["asset"] = moved[self.working["asset"]]
             for table in (self.done, self.fills, self.plan_rows):
                 records = table.records().copy()
                 records["asset"] = moved[records["asset"]]
                 table.replace(records)
         self.assets, self.index = assets, index
-        self.holdings, self.volume_used, self.volume_used_in = holdings, used, used_in
+        self.holdings, self.volume_used = holdings, used
         self.multiplier = np.ones(len(assets))
 
     def book_row(self, order_id: int) -> int | None:
@@ -181,3 +178,10 @@ def _no_holdings(n: int) -> Records:
     holdings["entry_price"] = np.nan
     holdings["entry"] = -1
     return holdings
+
+
+def _no_volume_used(n: int) -> Records:
+    """Return what is used of the volume of `n` assets before the first bar."""
+    used = np.zeros(n, VOLUME_USE)
+    used["bar"] = -1
+    return used
