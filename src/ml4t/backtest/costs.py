@@ -315,7 +315,7 @@ class Costs:
         models = {name: getattr(self, name) for name in _MODELS}
         return {name: model for name, model in models.items() if _is_own(name, model)}
 
-    @property
+    @cached_property
     def is_compiled(self) -> bool:
         """Whether both models are built in, so that compiled code can read them."""
         return not self.own_models

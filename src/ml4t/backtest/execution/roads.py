@@ -16,7 +16,7 @@ from ml4t.backtest.kernel.costs import terms_of_trade
 from ml4t.backtest.kernel.plain import plain
 
 # What a pass changes. In `done` and `fills` it writes only rows that are not in use yet.
-_CHANGED = ("book", "account", "holdings", "used", "used_in", "n_done", "n_fills")
+_CHANGED = ("book", "account", "holdings", "used", "n_done", "n_fills")
 
 
 class Road(NamedTuple):

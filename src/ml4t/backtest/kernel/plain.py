@@ -10,10 +10,9 @@ from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any
 
-_PACKAGE = __name__.rpartition(".")[0]
-
-
 Function = Callable[..., Any]
+
+_PACKAGE = __name__.rpartition(".")[0]
 
 
 def plain(function: Function, exchanged: Mapping[Function, Function] | None = None) -> Function:
