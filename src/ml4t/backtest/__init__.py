@@ -8,6 +8,7 @@ from ml4t.backtest.engine import Engine, run_backtest
 from ml4t.backtest.enums import ExecutionMode, OrderSide, OrderStatus, OrderType
 from ml4t.backtest.execution.plan import RebalancePlan, plan_rebalance
 from ml4t.backtest.execution.rebalancer import BrokerLike, TargetWeightExecutor, WeightProvider
+from ml4t.backtest.execution.schedule import WeightSchedule
 from ml4t.backtest.execution.weights import as_weights
 from ml4t.backtest.feed.datafeed import DataFeed
 from ml4t.backtest.ledger.snapshot import PortfolioSnapshot, WorkingOrder
@@ -37,6 +38,7 @@ __all__ = [
     "TargetWeightExecutor",
     "Trade",
     "WeightProvider",
+    "WeightSchedule",
     "WorkingOrder",
     "__version__",
     "as_weights",

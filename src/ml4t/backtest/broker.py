@@ -14,7 +14,7 @@ from ml4t.backtest.enums import (
     OrderType,
     Reason,
 )
-from ml4t.backtest.errors import DataError, OrderError, StateError, nearest
+from ml4t.backtest.errors import OrderError, StateError, nearest
 from ml4t.backtest.execution.desk import NO_PLAN, OrderDesk
 from ml4t.backtest.execution.inputs import PlanInputs, closes_of
 from ml4t.backtest.execution.order_checks import checked_type, signed_quantity
@@ -68,18 +68,8 @@ class Broker:
         if initial_cash is not None:
             fields = {name: getattr(settings, name) for name in BacktestConfig.model_fields}
             settings = BacktestConfig(**(fields | {"initial_cash": initial_cash}))
-        if bars is not None and bars.volume is None and settings.max_participation is not None:
-            raise DataError(
-                f"config: max_participation={settings.max_participation} needs a volume column, "
-                "which the feed does not have; add it or pass max_participation=None"
-            )
-        if bars is not None and bars.vwap is None and settings.fill_price == "vwap":
-            raise DataError(
-                "config: fill_price='vwap' needs a vwap column, which the feed does not have; "
-                "add it or choose open, close or hl2"
-            )
         self.config = settings
-        self._market = Market(bars)
+        self._market = Market(bars, settings)
         self._is_over = False
         self.ledger = Ledger(
             self._market.bars.assets,
@@ -133,9 +123,11 @@ class Broker:
         ValueError
             For a bar without a close, a value that is no number, a time that is not later, or a
             missing volume under `max_participation`. Nothing has changed then.
+        CostModelError
+            If a cost model of the user's own fails. The bar has come then and its closes are the
+            marks, but nothing was matched: the working orders wait for the next one.
         """
-        needs_volume = self.config.max_participation is not None
-        values = self._market.checked_step(timestamp, bars, needs_volume)
+        values = self._market.checked_step(timestamp, bars)
         new = [name for name in values if name not in self.ledger.index]
         if new:
             self._add_assets(new)
@@ -144,7 +136,11 @@ class Broker:
             self._match(at_close=False)
 
     def settle(self) -> None:
-        """End the bar: in SAME_BAR mode match what was submitted in it, at its close."""
+        """End the bar: in SAME_BAR mode match what was submitted in it, at its close.
+
+        If a cost model of the user's own fails, nothing was matched, and `settle` can be called
+        again.
+        """
         if self._market.bar < 0 or self.config.execution_mode is not ExecutionMode.SAME_BAR:
             return
         if self.ledger.n_working:
@@ -183,9 +179,7 @@ class Broker:
             market = open_ = high = low = close
         else:
             open_, high, low = bars.open[row], bars.high[row], bars.low[row]
-            market = self._market.market_price(self.config.fill_price)
-        # Without a cap there is no volume to share, and what stands in for it is not read.
-        volume = close if bars.volume is None else bars.volume[row]
+            market = self._market.market_price
         road = road_of(self._costs, ledger.assets)
         road.match_orders(
             self._market.bar,
@@ -195,7 +189,7 @@ class Broker:
             high,
             low,
             close,
-            volume,
+            self._market.volume,
             bars.gone_from,
             ledger.book,
             ledger.account,
@@ -379,9 +373,8 @@ class Broker:
             new = [name for name in names if name not in self.ledger.index]
             if new:
                 self._add_assets(new)
-        plan_idx = len(self.ledger.plans)
-        orders = self._desk.apply(plan, plan_idx, Reason.REBALANCE)
-        self._desk.record(plan, plan_idx)
+        orders = self._desk.apply(plan, self.ledger.n_plans, Reason.REBALANCE)
+        self._desk.record(plan)
         return orders
 
     def _check_asset(self, asset: str) -> None:

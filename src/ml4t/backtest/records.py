@@ -102,12 +102,14 @@ PLAN_TOTALS = np.dtype(
     ]
 )
 
-#: One applied plan.
+#: One applied plan. `skipped` and `skipped_by` as in `PLAN_TOTALS`.
 PLAN = np.dtype(
     [
         ("equity", np.float64),
         ("turnover", np.float64),
         ("estimated_cost", np.float64),
+        ("skipped", np.float64),
+        ("skipped_by", np.int64),
         ("plan_idx", np.int32),
         ("bar", np.int32),
         ("n_rows", np.int32),
@@ -127,12 +129,14 @@ EQUITY = np.dtype(
 )
 
 #: The scalars of an account: one row, changed by the kernel. `n_working` counts the orders in
-#: the book.
+#: the book, `n_plans` the plans applied, `n_recorded` the bars whose close is in the equity table.
 ACCOUNT = np.dtype(
     [
         ("cash", np.float64),
         ("n_working", np.int64),
         ("next_order_id", np.int64),
+        ("n_plans", np.int64),
+        ("n_recorded", np.int64),
     ]
 )
 

@@ -120,6 +120,13 @@ class Bars:
         return {name: i for i, name in enumerate(self.assets)}
 
     @cached_property
+    def hl2(self) -> Floats:
+        """The middle of high and low, (n_bars, n_assets)."""
+        middle: Floats = 0.5 * (self.high + self.low)
+        middle.flags.writeable = False
+        return middle
+
+    @cached_property
     def first_bars(self) -> Ints:
         """The number of each asset's first bar, (n_assets,); -1 for one without any."""
         has_bar = np.isfinite(self.close)

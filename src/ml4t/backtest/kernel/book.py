@@ -1,11 +1,11 @@
-"""The book of working orders: what comes in and what goes out."""
+"""The book of working orders: what comes in, what goes out, and the plan that did it."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ml4t.backtest.enums import OrderSide, OrderStatus, OrderType, Reason
-from ml4t.backtest.kernel.fills import is_working
+from ml4t.backtest.kernel.fills import finish, is_working
 from ml4t.backtest.kernel.jit import inlined_kernel, kernel
 from ml4t.backtest.records import Ints, Record, Records
 
@@ -13,6 +13,7 @@ MARKET = OrderType.MARKET.code
 BUY = OrderSide.BUY.code
 SELL = OrderSide.SELL.code
 PENDING = OrderStatus.PENDING.code
+CANCELLED = OrderStatus.CANCELLED.code
 NO_REASON = Reason.NONE.code
 
 
@@ -54,6 +55,44 @@ def accept_orders(
         )
     account[0]["n_working"] = n + planned.size
     account[0]["next_order_id"] = order_id + planned.size
+
+
+@kernel
+def cancel_orders(
+    rows: Ints, reason: int, bar: int, book: Records, account: Records, done: Records, n_done: Ints
+) -> None:
+    """End the orders in these rows of the book, which they leave; changes the last four."""
+    for at in range(rows.size):
+        finish(book[rows[at]], CANCELLED, reason, bar)
+    if rows.size:
+        clear_finished(book, account, done, n_done)
+
+
+@kernel
+def record_plan(
+    rows: Records, totals: Records, bar: int, account: Records, plans: Records, n_plans: Ints
+) -> None:
+    """Write that a plan was applied, under the next number; changes all but `totals`.
+
+    The number goes into its `rows`, and a record into `plans`. `n_plans` is the number of rows used in `plans`.
+    """
+    plan_idx = account[0]["n_plans"]
+    account[0]["n_plans"] = plan_idx + 1
+    for k in range(rows.size):
+        rows[k]["plan_idx"] = plan_idx
+    found = totals[0]
+    plan = plans[n_plans[0]]
+    plan["equity"] = found["equity"]
+    plan["turnover"] = found["turnover"]
+    plan["estimated_cost"] = found["estimated_cost"]
+    plan["skipped"] = found["skipped"]
+    plan["skipped_by"] = found["skipped_by"]
+    plan["plan_idx"] = plan_idx
+    plan["bar"] = bar
+    plan["n_rows"] = found["n_rows"]
+    plan["n_orders"] = found["n_orders"]
+    plan["n_cancels"] = found["n_cancels"]
+    n_plans[0] += 1
 
 
 @kernel

@@ -49,7 +49,6 @@ class Ledger:
     ) -> None:
         self.timestamps = timestamps
         self.equity: Records = np.zeros(n_bars, EQUITY)
-        self._n_recorded = 0
         self.assets = assets
         self.index = {name: i for i, name in enumerate(assets)}
         n = len(assets)
@@ -72,6 +71,11 @@ class Ledger:
         return int(self.account["n_working"][0])
 
     @property
+    def n_plans(self) -> int:
+        """How many plans were applied."""
+        return int(self.account["n_plans"][0])
+
+    @property
     def cash(self) -> float:
         """Cash, in currency."""
         return float(self.account["cash"][0])
@@ -87,11 +91,7 @@ class Ledger:
         Cash and holdings must not have changed since the last of them that is; `marks` is
         (n_bars, n_assets).
         """
-        if self._n_recorded < stop:
-            accounting.record_equity(
-                self._n_recorded, stop, marks, self.cash, self.holdings, self.equity
-            )
-            self._n_recorded = stop
+        accounting.record_equity(stop, marks, self.account, self.holdings, self.equity)
 
     def book_with_room(self, n: int) -> Records:
         """Return the book, grown if need be so that `n` more orders fit."""
