@@ -33,6 +33,12 @@ def test_assets_and_times_that_fit() -> None:
     assert not row_of_bar.flags.writeable
 
 
+@pytest.mark.parametrize("align", ["exact", "next"])
+def test_one_decision_at_the_first_bar(align: str) -> None:
+    found = schedule({0: [0.1, 0.2, 0.3]}).aligned(BARS, align)
+    assert found.row_of_bar.tolist() == [0, -1, -1, -1, -1]
+
+
 def test_assets_are_laid_out_over_the_feed() -> None:
     found = schedule({1: [0.1, 0.2]}, "CA").aligned(BARS)
     assert found.row_of_bar.tolist() == [-1, 0, -1, -1, -1]

@@ -14,8 +14,14 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from helpers import day
-from ml4t.backtest import WeightSchedule
+from helpers import day, feed_of
+from ml4t.backtest import (
+    BacktestConfig,
+    Strategy,
+    TargetWeightExecutor,
+    WeightSchedule,
+    run_backtest,
+)
 from ml4t.backtest.errors import InputError, WeightsError
 from ml4t.backtest.execution.schedule import as_schedule
 
@@ -163,6 +169,7 @@ BAD: dict[str, tuple[Any, Any, Any, str]] = {
     "None": (DAYS, ["A"], [[0.1], [None], [0.1]], "2024-01-02 00:00:00 A None"),
     "complex": (DAYS, ["A", "B"], SHAPE + 0j, "type complex128"),
     "a huge integer": (DAYS, ["A"], [[0.1], [10**400], [0.1]], "beyond all floats"),
+    "masked": (DAYS, ["A", "B"], np.ma.masked_equal(SHAPE, 0.0), "is masked; fill it with NaN"),
     "all NaN": (DAYS, ["A", "B"], np.full((3, 2), NAN), "of 3 rows and 2 assets not one"),
     "no assets": (DAYS, [], np.zeros((3, 0)), "of 3 rows and 0 assets not one"),
     "no times": ([], ["A"], np.zeros((0, 1)), "no times"),
@@ -190,6 +197,7 @@ BAD: dict[str, tuple[Any, Any, Any, str]] = {
         "must be a sequence of one dimension",
     ),
     "a year too late": ([datetime(2300, 1, 1)], ["A"], [[1.0]], "1678 to 2261"),
+    "picoseconds": (np.arange(3).astype("datetime64[ps]"), ["A", "B"], SHAPE, r"to datetime64\[ns"),
     "a step of time": (np.arange(3).astype("timedelta64[D]"), ["A", "B"], SHAPE, "convert it"),
 }
 
@@ -234,6 +242,24 @@ def test_equality() -> None:
     assert pickle.loads(pickle.dumps(PLAIN)) == PLAIN
 
 
+def test_a_strategy_trades_its_rows() -> None:
+    schedule = WeightSchedule([day(0), day(1), day(2)], ["A"], [[0.5], [NAN], [0.0]])
+    weights = dict(schedule.rows())
+
+    class Scheduled(Strategy):
+        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+            if timestamp in weights:
+                TargetWeightExecutor().execute(weights[timestamp], data, broker)
+
+    config = BacktestConfig(initial_cash=1_000.0)
+    fills = run_backtest(feed_of({"A": [10.0] * 4}), Scheduled(), config=config).fills
+    # half of 1 000 at 10 is 50 shares, bought and sold in the bars after the decisions
+    assert fills.select("timestamp", "side", "quantity").rows() == [
+        (day(1), "buy", 50.0),
+        (day(3), "sell", 50.0),
+    ]
+
+
 # --------------------------------------------------------------------- shift
 
 
@@ -276,6 +302,7 @@ def test_shift_by_bars() -> None:
         (lambda s: s.shift(True), "n=True"),
         (lambda s: s.shift(3), "beyond the last time; shift by less"),
         (lambda s: s.shift(3, DAYS), "beyond the last time"),
+        (lambda s: s.shift(10**30, DAYS), "beyond the last time"),
         (lambda s: s.shift(1, DAYS[1:]), "1 of their times.*first: 2024-01-01"),
         (lambda s: s.shift(1, [t.replace(tzinfo=UTC) for t in DAYS]), "in no zone"),
         (lambda s: s.shift(1, []), "no times"),

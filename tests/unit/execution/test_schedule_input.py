@@ -134,7 +134,10 @@ BAD: dict[str, tuple[Any, str]] = {
     "no file": ("no/such/file.csv", "cannot read the file"),
     "weights without times": ({"A": 0.5}, "'A' are no times; pass {time: {asset: weight}}"),
     "an empty dict": ({}, "no times"),
-    "a row without assets": ({DAYS[0]: {"A": 1.0}, DAYS[1]: {}}, "at 2024-01-02.*there is no asset"),
+    "a row without assets": (
+        {DAYS[0]: {"A": 1.0}, DAYS[1]: {}},
+        "2024-01-02.*there is no asset",
+    ),
     "a row of strings": ({DAYS[0]: {"A": "x"}}, "weights at 2024-01-01 00:00:00: .*A='x'"),
     "a row of NaN": ({DAYS[0]: {"A": NAN}}, "weights at 2024-01-01 00:00:00: .*A=nan"),
     "a row of a list": ({DAYS[0]: [0.5]}, "weights at 2024-01-01 00:00:00: a list"),

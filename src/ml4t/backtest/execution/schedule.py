@@ -260,7 +260,7 @@ class WeightSchedule:
             found = read_times(timestamps)
             bars = Clock(np.unique(found.times), found.time_zone)
             rows = np.flatnonzero(self.decides)
-            moved = n + bar_numbers(
+            moved = min(n, bars.times.size) + bar_numbers(
                 self.times[rows], self.time_zone, bars, WHAT, "keep only rows whose time is there"
             )
             stays = moved < bars.times.size
@@ -315,14 +315,11 @@ class WeightSchedule:
 
     def rows(self) -> Iterator[tuple[datetime, dict[str, float]]]:
         """Yield time and weights of every row that has any, in order; NaN is left out."""
-        for time, row in zip(self.timestamps, self.matrix, strict=True):
-            weights = {
-                name: weight
-                for name, weight in zip(self.assets, row.tolist(), strict=True)
-                if weight == weight  # NaN is not
-            }
-            if weights:
-                yield time, weights
+        times = self.timestamps
+        for row in np.flatnonzero(self.decides).tolist():
+            columns = np.flatnonzero(~np.isnan(self.matrix[row]))
+            weights = self.matrix[row, columns].tolist()
+            yield times[row], {self.assets[i]: w for i, w in zip(columns, weights, strict=True)}
 
     def to_frame(self) -> pl.DataFrame:
         """Return a wide frame: ``timestamp``, and a column an asset; null: not in the targets.

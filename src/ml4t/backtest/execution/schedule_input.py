@@ -135,6 +135,8 @@ def read_matrix(matrix: object, clock: Clock, assets: Sequence[str]) -> Floats:
     ValueError
         For another shape than (times, assets), and for a cell that is no real number.
     """
+    if isinstance(matrix, np.ma.MaskedArray):  # whose mask numpy would drop
+        raise WeightsError(f"{WHAT}: the matrix is masked; fill it with NaN, matrix.filled(np.nan)")
     # Numpy would make a bool in a list a number.
     values = np.asarray(matrix, dtype=None if hasattr(matrix, "__array__") else object)
     shape = (clock.times.size, len(assets))

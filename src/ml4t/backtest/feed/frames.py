@@ -108,7 +108,12 @@ def column_of(values: Any, name: str, what: str) -> pl.Series:
         moments = np.asarray(values if isinstance(values, np.ndarray) else items)
         if np.datetime_data(moments.dtype)[0] in ("Y", "M", "W", "h", "m", "s"):
             moments = moments.astype("datetime64[ms]")  # polars has no coarser clock
-        return pl.Series(name, moments)
+        try:
+            return pl.Series(name, moments)
+        except ValueError:
+            raise DataError(
+                f"{what}: {name} has type {moments.dtype}; convert it to datetime64[ns]"
+            ) from None
     return _series_of_objects(name, items)
 
 

@@ -74,7 +74,7 @@ def record_plan(
 ) -> None:
     """Write that a plan was applied, under the next number; changes all but `totals`.
 
-    The number goes into its `rows`, and a record into `plans`. `n_plans` is the number of rows used in `plans`.
+    The number goes into its `rows`, and a record into `plans`, of which `n_plans` rows are used.
     """
     plan_idx = account[0]["n_plans"]
     account[0]["n_plans"] = plan_idx + 1

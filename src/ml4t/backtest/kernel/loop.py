@@ -185,6 +185,9 @@ def run_bars(
     totals = np.zeros(1, PLAN_TOTALS)
     first_end = bars.gone_from.min()
     for bar in range(start, stop):
+        row = decisions.row_of_bar[bar]
+        if row < 0 and account[0]["n_working"] == 0 and bar < first_end:
+            continue
         if not has_room(state, log):
             return bar, NEEDS_ROOM
         close = bars.close[bar]
@@ -202,7 +205,6 @@ def run_bars(
                 run.max_participation, run.cash_policy, costs,
                 log.done, log.n_done, log.fills, log.n_fills,
             )  # fmt: skip
-        row = decisions.row_of_bar[bar]
         if row < 0:
             continue
         requested = decisions.weights[row]
