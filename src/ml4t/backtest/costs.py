@@ -320,9 +320,19 @@ class Costs:
         """Whether both models are built in, so that compiled code can read them."""
         return not self.own_models
 
-    @cached_property
+    @property
     def params(self) -> CostParams:
-        """The same as the kernel reads it; of a model in Python there is only its kind."""
+        """The same as compiled code reads it; raises `ValueError` for a model in Python."""
+        for name, model in self.own_models.items():
+            raise ConfigError(
+                f"{name}={model!r} is written in Python, which compiled code cannot call; pass a "
+                "built-in model, or run a strategy in an Engine"
+            )
+        return self.built_in
+
+    @cached_property
+    def built_in(self) -> CostParams:
+        """The numbers of the models that are built in; of one in Python there is its kind only."""
         commission: Any = self.commission
         slippage: Any = self.slippage
         python = CostKind.PYTHON.code

@@ -18,6 +18,7 @@ from ml4t.backtest import (
     PortfolioSnapshot,
     RebalanceConfig,
     plan_rebalance,
+    run_weights,
 )
 from ml4t.backtest.costs import (
     CommissionModel,
@@ -435,6 +436,16 @@ def test_which_costs_are_compiled() -> None:
     mixed = BacktestConfig(commission=duty, slippage=PercentSlippage(0.01)).costs
     assert not mixed.is_compiled
     assert mixed.own_models == {"commission": duty}
+
+
+@pytest.mark.parametrize(
+    ("name", "model"), [("commission", StampDuty()), ("slippage", Spread({"A": 0.01}))]
+)
+def test_compiled_code_refuses_a_model_in_python(name: str, model: Any) -> None:
+    config = BacktestConfig(**{name: model})
+    with pytest.raises(ConfigError) as caught:
+        run_weights(feed_of({"A": [10.0, 11.0]}), {day(0): {"A": 0.5}}, config)
+    assert str(caught.value).startswith(f"{name}={model!r} is written in Python, which compiled")
 
 
 def test_a_built_in_model_that_was_given_a_method_is_an_own_one() -> None:

@@ -38,7 +38,7 @@ class OwnCosts:
     def of(cls, costs: Costs, assets: tuple[str, ...]) -> OwnCosts:
         """Return the costs with the names by which a model knows the assets."""
         own = costs.own_models
-        return cls(assets, costs.params, own.get("commission"), own.get("slippage"))
+        return cls(assets, costs.built_in, own.get("commission"), own.get("slippage"))
 
     @property
     def commission_kind(self) -> int:

@@ -205,7 +205,7 @@ class RebalancePlan:
             "equity": given.equity,
             "config": given.config.model_dump(mode="json"),
             "costs": [
-                *given.costs.params,
+                *given.costs.built_in,
                 *(python_table(model) for model in given.costs.own_models.values()),
             ],
             "assets": [

@@ -45,7 +45,7 @@ def road_of(costs: Costs, assets: tuple[str, ...]) -> Road:
     Road
     """
     if costs.is_compiled:
-        return Road(matching.match_orders, planning.plan, costs.params)
+        return Road(matching.match_orders, planning.plan, costs.built_in)
     return Road(*_plain_road(), OwnCosts.of(costs, assets))
 
 
