@@ -19,7 +19,7 @@ from ml4t.backtest.execution.desk import NO_PLAN, OrderDesk
 from ml4t.backtest.execution.inputs import PlanInputs, closes_of
 from ml4t.backtest.execution.order_checks import checked_type, signed_quantity
 from ml4t.backtest.execution.plan import RebalancePlan, make_plan
-from ml4t.backtest.execution.roads import road_of
+from ml4t.backtest.execution.roads import matching_road
 from ml4t.backtest.execution.weights import as_weights, weights_vector
 from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.feed.market import Market
@@ -180,8 +180,8 @@ class Broker:
         else:
             open_, high, low = bars.open[row], bars.high[row], bars.low[row]
             market = self._market.market_price
-        road = road_of(self._costs, ledger.assets)
-        road.match_orders(
+        match_orders, costs = matching_road(self._costs, ledger.assets)
+        match_orders(
             self._market.bar,
             self._market.bar if at_close else -1,
             market,
@@ -197,7 +197,7 @@ class Broker:
             ledger.volume_used,
             self.config.participation,
             self._cash_policy,
-            road.costs,
+            costs,
             ledger.done.room(n_working),
             ledger.done.used,
             ledger.fills.room(n_working),

@@ -18,7 +18,7 @@ from ml4t.backtest.cost_tables import python_table
 from ml4t.backtest.enums import Adjustment, OrderSide, OrderStatus, OrderType, Reason
 from ml4t.backtest.errors import InputError, OrderError, RebalanceWarning, listed
 from ml4t.backtest.execution.inputs import PlanInputs
-from ml4t.backtest.execution.roads import road_of
+from ml4t.backtest.execution.roads import planning_road
 from ml4t.backtest.execution.weights import as_weights
 from ml4t.backtest.ledger.snapshot import PortfolioSnapshot
 from ml4t.backtest.records import PLAN_ROW, PLAN_TOTALS, PLANNED_ORDER, Ints, Records
@@ -328,8 +328,8 @@ def make_plan(inputs: PlanInputs) -> RebalancePlan:
     planned = np.empty(n, PLANNED_ORDER)
     cancels = np.empty(inputs.orders.size, np.int64)
     totals = np.zeros(1, PLAN_TOTALS)
-    road = road_of(inputs.costs, inputs.assets)
-    road.plan(
+    plan, costs = planning_road(inputs.costs, inputs.assets)
+    plan(
         inputs.cash,
         inputs.equity,
         inputs.quantity,
@@ -339,7 +339,7 @@ def make_plan(inputs: PlanInputs) -> RebalancePlan:
         inputs.requested,
         inputs.orders,
         inputs.config.params,
-        road.costs,
+        costs,
         rows,
         planned,
         cancels,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -19,20 +19,8 @@ from ml4t.backtest.kernel.plain import plain
 _CHANGED = ("book", "account", "holdings", "used", "n_done", "n_fills")
 
 
-class Road(NamedTuple):
-    """The two functions of the kernel that ask what a trade costs, and the costs they take.
-
-    `match_orders` and `plan` take the arguments of `matching.match_orders` and `planning.plan`,
-    with `costs` in the place of the `CostParams`.
-    """
-
-    match_orders: Callable[..., None]
-    plan: Callable[..., None]
-    costs: Any
-
-
-def road_of(costs: Costs, assets: tuple[str, ...]) -> Road:
-    """Return the compiled road, or the plain one where a model is written in Python.
+def matching_road(costs: Costs, assets: tuple[str, ...]) -> tuple[Callable[..., None], Any]:
+    """Return the function that matches, and the costs that it takes.
 
     Parameters
     ----------
@@ -42,11 +30,20 @@ def road_of(costs: Costs, assets: tuple[str, ...]) -> Road:
 
     Returns
     -------
-    Road
+    tuple
+        `matching.match_orders` or the same in plain Python, where a model is written in Python;
+        and its argument `costs`.
     """
     if costs.is_compiled:
-        return Road(matching.match_orders, planning.plan, costs.built_in)
-    return Road(*_plain_road(), OwnCosts.of(costs, assets))
+        return matching.match_orders, costs.built_in
+    return _plain_road()[0], OwnCosts.of(costs, assets)
+
+
+def planning_road(costs: Costs, assets: tuple[str, ...]) -> tuple[Callable[..., None], Any]:
+    """Return the function that plans, and the costs that it takes; see `matching_road`."""
+    if costs.is_compiled:
+        return planning.plan, costs.built_in
+    return _plain_road()[1], OwnCosts.of(costs, assets)
 
 
 @cache
