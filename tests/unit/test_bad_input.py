@@ -256,7 +256,7 @@ BAD_SETTINGS = [
             "class for a value",
             lambda: BacktestConfig(commission=PercentCommission),
             ConfigError,
-            ("commission=<class", "pass a NoCommission or a PercentCommission"),
+            ("commission=<class", "pass an instance of it", "PercentCommission(...)"),
         ),
         (
             "rate beyond floats",

@@ -181,7 +181,7 @@ def test_rates_are_fractions(model: Any, rate: Any) -> None:
             lambda: BacktestConfig(commission=0.001),
             "BacktestConfig: commission=0.001 is not allowed; "
             "pass a NoCommission or a PercentCommission or a PerShareCommission or a "
-            "FixedCommission",
+            "FixedCommission or an object with a method commission(asset, quantity, notional)",
         ),
         (
             lambda: BacktestConfig(execution_mode="now"),

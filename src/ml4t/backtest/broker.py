@@ -23,11 +23,12 @@ from ml4t.backtest.execution.order_checks import (
     signed_quantity,
 )
 from ml4t.backtest.execution.plan import RebalancePlan, make_plan
+from ml4t.backtest.execution.roads import matching_road
 from ml4t.backtest.execution.weights import as_weights, weights_vector
 from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.feed.market import Market
 from ml4t.backtest.feed.view import BarData
-from ml4t.backtest.kernel import accounting, ends, matching
+from ml4t.backtest.kernel import accounting, ends
 from ml4t.backtest.ledger.ledger import Ledger
 from ml4t.backtest.ledger.snapshot import PortfolioSnapshot
 from ml4t.backtest.ledger.views import Positions, list_fills, list_trades, snapshot_ledger
@@ -84,7 +85,6 @@ class Broker:
         self._cash_policy = CashPolicy(settings.insufficient_cash).code
         self._delisting = Delisting(settings.delisting).code
         self._costs = settings.costs
-        self._cost_params = settings.costs.params
 
     # ------------------------------------------------------------------ the market
 
@@ -128,6 +128,9 @@ class Broker:
             For a bar without a close, a value that is no number (NaN means that there is none), a
             time that is not later, a missing volume under `max_participation` or a missing vwap
             under ``fill_price="vwap"``. Nothing has changed then.
+        CostModelError
+            If a cost model of the user's own fails. The bar has come then and its closes are the
+            marks, but nothing was matched: the working orders wait for the next one.
         """
         values = self._market.checked_step(timestamp, bars)
         new = [name for name in values if name not in self.ledger.index]
@@ -138,7 +141,11 @@ class Broker:
             self._match(at_close=False)
 
     def settle(self) -> None:
-        """End the bar: in SAME_BAR mode match what was submitted in it, at its close."""
+        """End the bar: in SAME_BAR mode match what was submitted in it, at its close.
+
+        If a cost model of the user's own fails, nothing was matched, and `settle` can be called
+        again.
+        """
         if self._market.bar < 0 or self.config.execution_mode is not ExecutionMode.SAME_BAR:
             return
         if self.ledger.n_working:
@@ -178,7 +185,8 @@ class Broker:
         else:
             open_, high, low = bars.open[row], bars.high[row], bars.low[row]
             market = self._market.market_price
-        matching.match_orders(
+        match_orders, costs = matching_road(self._costs, ledger.assets)
+        match_orders(
             self._market.bar,
             self._market.bar if at_close else -1,
             market,
@@ -194,7 +202,7 @@ class Broker:
             ledger.volume_used,
             self.config.participation,
             self._cash_policy,
-            self._cost_params,
+            costs,
             ledger.done.room(n_working),
             ledger.done.used,
             ledger.fills.room(n_working),

@@ -34,6 +34,10 @@ class ConfigError(InputError):
     """A setting is unknown or out of its range."""
 
 
+class CostModelError(InputError):
+    """A user's own cost model returned what is no cost, or only its name is known."""
+
+
 class ResultError(InputError):
     """A result cannot be saved to a folder, or a folder cannot be read as a result."""
 

@@ -53,7 +53,8 @@ def run_weights(
     ------
     ValueError
         For prices, weights or times that cannot be used, with the first offender; for a held
-        asset without a weight under ``unmentioned="error"``.
+        asset without a weight under ``unmentioned="error"``; for a cost model that is written in
+        Python, which compiled code cannot call.
 
     """
     settings = BacktestConfig() if config is None else config

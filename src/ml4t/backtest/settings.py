@@ -51,6 +51,8 @@ def _line(cls: type[BaseModel], values: dict[str, Any], found: ErrorDetails) -> 
     name = str(found["loc"][0])
     if name not in cls.model_fields:
         return unknown_name(name, cls.model_fields)
+    if found["type"] == "value_error":  # a check of our own, which words its own message
+        return str(found["ctx"]["error"])
     field = cls.model_fields[name]
     return (
         f"{name}={shown(values[name])} is not allowed; pass {_allowed(field.annotation, [field])}"
