@@ -7,15 +7,13 @@ from datetime import datetime
 
 from ml4t.backtest.config import BacktestConfig, RebalanceConfig, as_config
 from ml4t.backtest.enums import (
-    CashPolicy,
-    Delisting,
-    ExecutionMode,
     OrderSide,
     OrderType,
     Reason,
 )
 from ml4t.backtest.errors import OrderError, StateError, shown, with_nearest
 from ml4t.backtest.execution.desk import NO_PLAN, OrderDesk
+from ml4t.backtest.execution.exchange import Exchange
 from ml4t.backtest.execution.inputs import PlanInputs, closes_of
 from ml4t.backtest.execution.order_checks import (
     checked_reduce_only,
@@ -23,12 +21,11 @@ from ml4t.backtest.execution.order_checks import (
     signed_quantity,
 )
 from ml4t.backtest.execution.plan import RebalancePlan, make_plan
-from ml4t.backtest.execution.roads import matching_road
 from ml4t.backtest.execution.weights import as_weights, weights_vector
 from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.feed.market import Market
 from ml4t.backtest.feed.view import BarData
-from ml4t.backtest.kernel import accounting, ends
+from ml4t.backtest.kernel import accounting
 from ml4t.backtest.ledger.ledger import Ledger
 from ml4t.backtest.ledger.snapshot import PortfolioSnapshot
 from ml4t.backtest.ledger.views import Positions, list_fills, list_trades, snapshot_ledger
@@ -82,8 +79,7 @@ class Broker:
             len(self._market.timestamps),
         )
         self._desk = OrderDesk(self.ledger, self._market)
-        self._cash_policy = CashPolicy(settings.insufficient_cash).code
-        self._delisting = Delisting(settings.delisting).code
+        self._exchange = Exchange(self.ledger, self._market, settings)
         self._costs = settings.costs
 
     # ------------------------------------------------------------------ the market
@@ -97,10 +93,7 @@ class Broker:
             If that is not the next bar: an engine drives the broker, a strategy does not.
         """
         self._market.advance(bar)
-        if self._market.assets_end:
-            self._end_assets()
-        if self.ledger.n_working:
-            self._match(at_close=False)
+        self._exchange.open_bar()
 
     def finish(self) -> None:
         """Record what is left and accept nothing any more: the run is over."""
@@ -137,8 +130,7 @@ class Broker:
         if new:
             self._add_assets(new)
         self._market.step(timestamp, values)
-        if self.ledger.n_working:
-            self._match(at_close=False)
+        self._exchange.open_bar()
 
     def settle(self) -> None:
         """End the bar: in SAME_BAR mode match what was submitted in it, at its close.
@@ -146,68 +138,7 @@ class Broker:
         If a cost model of the user's own fails, nothing was matched, and `settle` can be called
         again.
         """
-        if self._market.bar < 0 or self.config.execution_mode is not ExecutionMode.SAME_BAR:
-            return
-        if self.ledger.n_working:
-            self._match(at_close=True)
-
-    def _end_assets(self) -> None:
-        """Cancel the orders of the assets that have ended, and settle what is held of them."""
-        ledger, bars, bar = self.ledger, self._market.bars, self._market.bar
-        ledger.record_equity(bar, bars.mark)
-        n_assets = len(ledger.assets)
-        room = ledger.n_working + n_assets
-        ends.end_assets(
-            bar,
-            bars.gone_from,
-            bars.mark[bar],
-            self._delisting,
-            ledger.book_with_room(n_assets),
-            ledger.account,
-            ledger.holdings,
-            ledger.done.room(room),
-            ledger.done.used,
-            ledger.fills.room(n_assets),
-            ledger.fills.used,
-            ledger.ends.room(n_assets),
-            ledger.ends.used,
-        )
-
-    def _match(self, at_close: bool) -> None:
-        """Match what works against the present bar, or what it brought against its close."""
-        ledger, bars, row = self.ledger, self._market.bars, self._market.row
-        if self._market.follows_feed:
-            ledger.record_equity(self._market.bar, bars.mark)
-        n_working = ledger.n_working
-        close = bars.close[row]
-        if at_close:
-            market = open_ = high = low = close
-        else:
-            open_, high, low = bars.open[row], bars.high[row], bars.low[row]
-            market = self._market.market_price
-        match_orders, costs = matching_road(self._costs, ledger.assets)
-        match_orders(
-            self._market.bar,
-            self._market.bar if at_close else -1,
-            market,
-            open_,
-            high,
-            low,
-            close,
-            self._market.volume,
-            bars.gone_from,
-            ledger.book,
-            ledger.account,
-            ledger.holdings,
-            ledger.volume_used,
-            self.config.participation,
-            self._cash_policy,
-            costs,
-            ledger.done.room(n_working),
-            ledger.done.used,
-            ledger.fills.room(n_working),
-            ledger.fills.used,
-        )
+        self._exchange.close_bar()
 
     @property
     def data(self) -> BarData:
