@@ -92,7 +92,8 @@ def costs_to_tables(costs: Costs) -> dict[str, dict[str, Any]]:
 
 def refuse_python(where: str, table: object) -> None:
     """Raise `ValueError` for a table of a model that is written in Python: it is not in there."""
-    if isinstance(table, Mapping) and table.get("kind") == _PYTHON:
+    kind = table.get("kind") if isinstance(table, Mapping) else None
+    if isinstance(kind, str) and kind == _PYTHON:
         raise ConfigError(
             f"{where}: kind={_PYTHON!r} is a model that no text holds; leave it out and put the "
             f"model into the config: config.model_copy(update={{{where!r}: model}})"
@@ -126,7 +127,7 @@ def cost_from_table(where: str, table: object, models: Any) -> Any:
             f"{where}={shown(table)} is not a table with a kind; the kinds are {listed(kinds, 99)}"
         )
     kind, values = table["kind"], {k: v for k, v in table.items() if k != "kind"}
-    if kind == _PYTHON:
+    if isinstance(kind, str) and kind == _PYTHON:
         kinds[_PYTHON] = SavedModel
     if not isinstance(kind, str) or kind not in kinds:
         raise ConfigError(

@@ -278,7 +278,8 @@ def checked_model(name: str, model: Any) -> Any:
     if not isinstance(model, built_in) and not _is_own(name, model):
         kinds = " or ".join(f"a {kind.__name__}" for kind in get_args(built_in))
         raise ConfigError(
-            f"{name}={model!r} is not allowed; pass {kinds} or an object with a method {method}"
+            f"{name}={shown(model)} is not allowed; pass {kinds} or an object with a method "
+            f"{method}"
         )
     return model
 

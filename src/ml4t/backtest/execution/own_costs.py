@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from ml4t.backtest.costs import CommissionModel, Costs, SlippageModel
-from ml4t.backtest.errors import CostModelError
+from ml4t.backtest.errors import CostModelError, shown
 from ml4t.backtest.kernel import costs as built_in
 from ml4t.backtest.kernel.plain import plain
 from ml4t.backtest.kernel.quantities import MONEY_TOLERANCE
+from ml4t.backtest.numeric import is_finite, is_real
 from ml4t.backtest.records import CostParams
 
 # A price, or a commission, that is on the wrong side by this part of itself is float noise.
@@ -129,8 +128,7 @@ def _asked(model: Any, method: str, given: dict[str, Any]) -> float:
     except Exception as error:
         error.add_note(f"ml4t.backtest: raised by {_call(model, method, given)}")
         raise
-    is_number = isinstance(answer, numbers.Real) and not isinstance(answer, bool)
-    if not is_number or not math.isfinite(answer):
+    if not is_real(answer) or not is_finite(answer):
         _refuse(model, method, given, answer, "a finite number")
     return float(answer)
 
@@ -139,10 +137,11 @@ def _refuse(
     model: Any, method: str, given: dict[str, Any], answer: object, wanted: str
 ) -> NoReturn:
     raise CostModelError(
-        f"cost model: {_call(model, method, given)} returned {answer!r}; it must return {wanted}"
+        f"cost model: {_call(model, method, given)} returned {shown(answer)}; "
+        f"it must return {wanted}"
     )
 
 
 def _call(model: Any, method: str, given: dict[str, Any]) -> str:
     arguments = ", ".join(f"{name}={value!r}" for name, value in given.items())
-    return f"{model!r}.{method}({arguments})"
+    return f"{shown(model)}.{method}({arguments})"
