@@ -96,7 +96,7 @@ def test_what_the_description_says(tmp_path: Path) -> None:
         *(f"{name}.parquet" for name in FRAMES),
     }
     facts = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert facts["format"] == 1
+    assert facts["format"] == 2
     assert set(facts["packages"]) == {"ml4t-backtest", "polars", "numpy", "python"}
     assert facts["config"]["commission"] == {"kind": "percent", "rate": 0.001}
     assert facts["config"]["rebalance"]["min_trade_value"] == 1.0 / 3.0
@@ -198,8 +198,9 @@ def test_any_changed_character_of_the_description(saved: Path) -> None:
         (b"\xff\xfe", "is not JSON"),
         (b"[1, 2]", "is not the description"),
         (b"{}", "is not the description"),
-        (b'{"format": 2, "packages": {"ml4t-backtest": "9.9"}}', r"format is 2 .* \(9\.9\)"),
-        (b'{"format": 1}', "was changed"),
+        (b'{"format": 1, "packages": {"ml4t-backtest": "0.1"}}', r"format is 1 .* \(0\.1\)"),
+        (b'{"format": 9, "packages": {"ml4t-backtest": "9.9"}}', r"format is 9 .* \(9\.9\)"),
+        (b'{"format": 2}', "was changed"),
     ],
 )
 def test_a_description_that_is_none(saved: Path, content: bytes, message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Self
 
@@ -44,11 +45,19 @@ class BacktestResult:
         Every row of every plan that was applied: timestamp, plan_idx, asset, requested_weight,
         target_weight, current_weight, effective_weight, price, target_quantity, quantity, value,
         estimated_cost, reason, adjustments.
+    tables : dict of str to polars.DataFrame
+        What the strategy itself returned (`Strategy.tables`); empty where it has none.
     config : BacktestConfig
     """
 
-    def __init__(self, config: BacktestConfig, frames: RunFrames) -> None:
+    def __init__(
+        self,
+        config: BacktestConfig,
+        frames: RunFrames,
+        tables: Mapping[str, pl.DataFrame] | None = None,
+    ) -> None:
         self.config = config
+        self.tables = {} if tables is None else dict(tables)
         self._frames = frames
 
     # ------------------------------------------------------------------ tables
@@ -97,16 +106,18 @@ class BacktestResult:
         Parameters
         ----------
         name : str
-            "equity", "orders", "fills", "trades", "positions" or "rebalances".
+            "equity", "orders", "fills", "trades", "positions", "rebalances", or the name of one of
+            `tables`.
 
         Raises
         ------
         ValueError
             For another name.
         """
-        if name not in FRAMES:
-            raise InputError(f"to_pandas: no frame {name!r}; there are {listed(FRAMES, 9)}")
-        frame: pl.DataFrame = getattr(self, name)
+        known = (*FRAMES, *self.tables)
+        if name not in known:
+            raise InputError(f"to_pandas: no frame {name!r}; there are {listed(known, 20)}")
+        frame: pl.DataFrame = getattr(self, name) if name in FRAMES else self.tables[name]
         try:
             return frame.to_pandas()
         except ImportError:
@@ -119,9 +130,10 @@ class BacktestResult:
     def save(self, folder: str | os.PathLike[str], overwrite: bool = False) -> None:
         """Write the result to a folder: a parquet file for each frame, and ``result.json``.
 
-        The folder is there whole or not at all, also if the process dies meanwhile; when a result
-        is overwritten, the old one stays until the new one is complete. Two processes must not
-        save to one folder at the same time.
+        The files of `tables` are called ``strategy.<name>.parquet``. The folder is there whole or
+        not at all, also if the process dies meanwhile; when a result is overwritten, the old one
+        stays until the new one is complete. Two processes must not save to one folder at the same
+        time.
 
         Parameters
         ----------
@@ -141,7 +153,7 @@ class BacktestResult:
         >>> result.save("runs/momentum")  # doctest: +SKIP
         >>> BacktestResult.load("runs/momentum").summary()  # doctest: +SKIP
         """
-        storage.save(folder, self.config, self._frames, self.metrics, overwrite)
+        storage.save(folder, self.config, self._frames, self.tables, self.metrics, overwrite)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Self:
