@@ -305,7 +305,6 @@ class Market:
 
     def settings(self) -> BacktestConfig:
         given = dict(self.config)
-        del given["delisting"]
         return BacktestConfig(
             commission=commission_of(given.pop("commission")),
             slippage=slippage_of(given.pop("slippage")),
@@ -320,7 +319,10 @@ class Market:
 
 
 def market(source: Source) -> Market:
-    """Draw bars with gaps, late listings and early ends, and what is done at them."""
+    """Draw bars with gaps, late listings and early ends, and what is done at them.
+
+    Some assets never list, several may end at one bar, and a gap may reach the end of the feed.
+    """
     nice = source.chance(0.5)
     n_bars = source.whole(6, 15)
     has_open, has_volume = source.chance(0.8), source.chance(0.6)
@@ -348,13 +350,20 @@ def market(source: Source) -> Market:
 
     bars: list[Bar] = [{} for _ in range(n_bars)]
     names = NAMES[: source.whole(2, 6)]
+    mortal = source.pick((0.15, 0.0, 0.4))
+    crash = source.whole(0, n_bars - 1)
     for name in names:
         lists = source.whole(0, n_bars // 2) if source.chance(0.2) else 0
-        ends = source.whole(lists, n_bars - 1) if source.chance(0.15) else n_bars - 1
+        last = n_bars - 1
+        if source.chance(mortal):
+            last = max(crash, lists) if source.chance(0.5) else source.whole(lists, last)
+        if source.chance(0.05) and name != names[0]:
+            lists = n_bars  # never
+        chosen = {lists} if last == n_bars - 1 else {lists, last}  # no gap at a chosen end
         close = price(source, nice)
         for t in range(n_bars):
             close = price(source, nice) if nice else close * source.real(0.9, 1.1)
-            if lists <= t <= ends and (t == lists or not source.chance(gap)):
+            if lists <= t <= last and (t in chosen or not source.chance(gap)):
                 bars[t][name] = candle(close)
             elif source.chance(0.5):
                 bars[t][name] = candle(math.nan)
@@ -386,7 +395,7 @@ def market(source: Source) -> Market:
         "commission": commission_spec(source),
         "slippage": slippage_spec(source),
         "max_participation": source.pick((None, 0.1, 0.25, 0.5, 1.0)) if has_volume else None,
-        "delisting": None,
+        "delisting": source.pick(("hold", "liquidate", "write_off")),
         "rebalance": rules,
     }
     return Market(bars, decisions, manual, config)

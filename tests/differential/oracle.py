@@ -1,10 +1,9 @@
 """A slow, plain reference of the rule book, to be compared with the engine.
 
-Written from ``semantics.md`` alone and importing nothing of the project: parts 2 (a cash account,
-without the end of an asset) and 3 (the rebalance plan) in plain loops over dicts. Every name is a
-string as in the rule book, every time the index of a bar, every order id the index of its
-submission (from 0). Sums run over assets in alphabetical order, or over orders in the order of the
-sequence.
+Written from ``semantics.md`` alone and importing nothing of the project: parts 2 (a cash account)
+and 3 (the rebalance plan) in plain loops over dicts. Every name is a string as in the rule book,
+every time the index of a bar, every order id the index of its submission (from 0). Sums run over
+assets in alphabetical order, or over orders in the order of the sequence.
 """
 
 import math
@@ -42,7 +41,7 @@ ACCOUNT_DEFAULTS = {
     "fill_price": "open",
     "insufficient_cash": "scale",
     "max_participation": None,
-    "delisting": "hold",  # None: orders of an asset that never comes back just rest
+    "delisting": "hold",  # or liquidate, write_off
     "multipliers": {},
     "rebalance": {},
 }
@@ -554,9 +553,34 @@ class Fill:
     slippage: float
 
 
+@dataclass
+class End:
+    """The end of an asset: its last bar, the bar after it, and what was held of it then."""
+
+    asset: str
+    bar: int
+    last_bar: int
+    quantity: float
+    market_value: float  # at the mark; 0 if nothing is held, NaN if what is held has no mark
+
+
 def has_bar(bar: dict, asset: str) -> bool:
     """Whether the asset has a bar now: NaN close means none."""
     return asset in bar and math.isfinite(bar[asset]["close"])
+
+
+def ends_of(bars: list[dict]) -> dict[int, list[str]]:
+    """Return the assets that do not come back although the feed goes on.
+
+    They are by the bar at which the end takes effect, the one after their last. An asset that
+    never has a bar has none that could be its last.
+    """
+    last = {asset: t for t, bar in enumerate(bars) for asset in bar if has_bar(bar, asset)}
+    ends: dict[int, list[str]] = {}
+    for asset in sorted(last):
+        if last[asset] < len(bars) - 1:
+            ends.setdefault(last[asset] + 1, []).append(asset)
+    return ends
 
 
 def price_of_bar(candle: dict, name: str) -> float:
@@ -682,8 +706,8 @@ POLICIES = {"scale": scale, "trim": trim, "reject": reject}
 class Account:
     """A cash account and the market it trades in, one bar at a time.
 
-    Call ``match(t, bar)``, then ``mark(bar)``, then submit and cancel at will, then ``settle(bar)``
-    under SAME_BAR, then ``record()``.
+    Call ``end(t, assets)``, then ``match(t, bar)``, then ``mark(bar)``, then submit and cancel at
+    will, then ``settle(bar)`` under SAME_BAR, then ``record()``.
     """
 
     def __init__(self, config=None):
@@ -699,6 +723,7 @@ class Account:
         self.marks: dict[str, float] = {}
         self.orders: list[Order] = []
         self.fills: list[Fill] = []
+        self.ends: list[End] = []
         self.equities: list[float] = []
         self.cashes: list[float] = []
         self.t = -1
@@ -775,6 +800,30 @@ class Account:
 
     # -- the life of a bar
 
+    def end(self, t: int, assets: list[str]):
+        """Step 1: end the assets that had their last bar at t - 1."""
+        self.t = t
+        for asset in sorted(assets):
+            for order in self.working():
+                if order.asset == asset:
+                    self._end(order, "cancelled", "delisted")
+            held, mark = self.held(asset), self.marks.get(asset, NAN)
+            value = 0.0 if held == 0 else held * mark * self.multiplier(asset)
+            self.ends.append(End(asset, t, t - 1, held, value))
+            policy = self.config["delisting"]
+            if policy != "hold" and held != 0 and usable(mark):
+                self._settle_end(asset, held, mark if policy == "liquidate" else 0.0)
+
+    def _settle_end(self, asset, held, price):
+        """Pay a position out. Nobody could have traded it, so this costs nothing."""
+        order = self.submit(asset, -held)
+        order.filled_quantity, order.average_fill_price = held, price
+        order.notional = held * price * self.multiplier(asset)
+        self._end(order, "filled", "delisted")
+        self.cash = self.cash + order.notional
+        self.fills.append(Fill(self.t, order.order_id, asset, -held, price, 0.0, 0.0))
+        del self.positions[asset]
+
     def match(self, t: int, bar: dict):
         """Step 2: match the orders that were working before t against bar t."""
         self.t = t
@@ -810,6 +859,10 @@ class Account:
 
     def _pass(self, orders, bar, prices):
         """Go through one matching pass, `prices` by asset."""
+        ended = {end.asset for end in self.ends}
+        for order in orders:
+            if order.asset in ended:
+                self._end(order, "cancelled", "delisted")
         held_at_start = set(self.positions)
         orders = [o for o in orders if o.asset in prices]
         groups = [(name, [o for o in orders if group_of(o) == name]) for name in "abc"]
@@ -978,6 +1031,22 @@ class Answer:
     cash: list[float]
     positions: dict[str, tuple[float, float]]
     plans: dict[int, PlanAnswer]
+    ends: list[End]
+
+
+def follow(bars, act, config=None) -> Account:
+    """Take an account through all bars; ``act(account, t)`` is what is done at the close of t."""
+    account = Account(config)
+    ends = ends_of(bars)
+    for t, bar in enumerate(bars):
+        account.end(t, ends.get(t, []))
+        account.match(t, bar)
+        account.mark(bar)
+        act(account, t)
+        if account.config["execution_mode"] == "SAME_BAR":
+            account.settle(bar)
+        account.record()
+    return account
 
 
 def run(bars, decisions, config=None, manual=None) -> Answer:
@@ -992,28 +1061,25 @@ def run(bars, decisions, config=None, manual=None) -> Answer:
         with optionally type, limit or stop price, and reduce_only
         Done after the plan.
     """
-    account = Account(config)
-    manual = manual or {}
     plans: dict[int, PlanAnswer] = {}
-    last_bar = {asset: t for t, bar in enumerate(bars) for asset in bar if has_bar(bar, asset)}
-    for t, bar in enumerate(bars):
-        account.match(t, bar)
-        if account.config["delisting"] is not None:
-            for order in account.working():
-                if last_bar.get(order.asset, -1) < t:
-                    account.cancel(order.order_id, "delisted")
-        account.mark(bar)
+
+    def act(account, t):
         if decisions.get(t) is not None:
-            plans[t] = account.plan(decisions[t], bar)
+            plans[t] = account.plan(decisions[t], bars[t])
             account.apply(plans[t], len(plans) - 1)
-        for item in manual.get(t, ()):
+        for item in (manual or {}).get(t, ()):
             if isinstance(item, int):
                 account.cancel(item, "cancelled")
             else:
                 account.submit(*item)
-        if account.config["execution_mode"] == "SAME_BAR":
-            account.settle(bar)
-        account.record()
+
+    account = follow(bars, act, config)
     return Answer(
-        account.orders, account.fills, account.equities, account.cashes, account.positions, plans
+        account.orders,
+        account.fills,
+        account.equities,
+        account.cashes,
+        account.positions,
+        plans,
+        account.ends,
     )

@@ -249,14 +249,15 @@ def test_a_rate_of_another_kind_of_number_comes_back_equal() -> None:
 
 def test_what_toml_looks_like() -> None:
     lines = CONFIGS[1].to_toml().splitlines()
-    assert lines[1:6] == [
+    assert lines[1:7] == [
         'execution_mode = "same_bar"',
         'fill_price = "open"',
         'insufficient_cash = "scale"',
         "max_participation = 1e+22",
+        'delisting = "hold"',
         "",
     ]
-    assert lines[6:9] == ["[commission]", 'kind = "percent"', "rate = 0.30000000000000004"]
+    assert lines[7:10] == ["[commission]", 'kind = "percent"', "rate = 0.30000000000000004"]
     assert "allow_fractional = true" in lines
 
 

@@ -38,6 +38,7 @@ NAMES = [
     "TargetWeightExecutor",
     "Trade",
     "WeightProvider",
+    "WeightSchedule",
     "WorkingOrder",
     "__version__",
     "as_weights",

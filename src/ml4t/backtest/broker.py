@@ -8,12 +8,13 @@ from datetime import datetime
 from ml4t.backtest.config import BacktestConfig, RebalanceConfig
 from ml4t.backtest.enums import (
     CashPolicy,
+    Delisting,
     ExecutionMode,
     OrderSide,
     OrderType,
     Reason,
 )
-from ml4t.backtest.errors import DataError, OrderError, StateError, nearest
+from ml4t.backtest.errors import OrderError, StateError, nearest
 from ml4t.backtest.execution.desk import NO_PLAN, OrderDesk
 from ml4t.backtest.execution.inputs import PlanInputs, closes_of
 from ml4t.backtest.execution.order_checks import checked_type, signed_quantity
@@ -22,7 +23,7 @@ from ml4t.backtest.execution.weights import as_weights, weights_vector
 from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.feed.market import Market
 from ml4t.backtest.feed.view import BarData
-from ml4t.backtest.kernel import accounting, matching
+from ml4t.backtest.kernel import accounting, ends, matching
 from ml4t.backtest.ledger.ledger import Ledger
 from ml4t.backtest.ledger.snapshot import PortfolioSnapshot
 from ml4t.backtest.ledger.views import Positions, list_fills, list_trades, snapshot_ledger
@@ -66,18 +67,8 @@ class Broker:
         if initial_cash is not None:
             fields = {name: getattr(settings, name) for name in BacktestConfig.model_fields}
             settings = BacktestConfig(**(fields | {"initial_cash": initial_cash}))
-        if bars is not None and bars.volume is None and settings.max_participation is not None:
-            raise DataError(
-                f"config: max_participation={settings.max_participation} needs a volume column, "
-                "which the feed does not have; add it or pass max_participation=None"
-            )
-        if bars is not None and bars.vwap is None and settings.fill_price == "vwap":
-            raise DataError(
-                "config: fill_price='vwap' needs a vwap column, which the feed does not have; "
-                "add it or choose open, close or hl2"
-            )
         self.config = settings
-        self._market = Market(bars)
+        self._market = Market(bars, settings)
         self._is_over = False
         self.ledger = Ledger(
             self._market.bars.assets,
@@ -87,6 +78,7 @@ class Broker:
         )
         self._desk = OrderDesk(self.ledger, self._market)
         self._cash_policy = CashPolicy(settings.insufficient_cash).code
+        self._delisting = Delisting(settings.delisting).code
         self._costs = settings.costs
         self._cost_params = settings.costs.params
 
@@ -101,6 +93,8 @@ class Broker:
             If that is not the next bar: an engine drives the broker, a strategy does not.
         """
         self._market.advance(bar)
+        if self._market.assets_end:
+            self._end_assets()
         if self.ledger.n_working:
             self._match(at_close=False)
 
@@ -130,8 +124,7 @@ class Broker:
             For a bar without a close, a value that is no number, a time that is not later, or a
             missing volume under `max_participation`. Nothing has changed then.
         """
-        needs_volume = self.config.max_participation is not None
-        values = self._market.checked_step(timestamp, bars, needs_volume)
+        values = self._market.checked_step(timestamp, bars)
         new = [name for name in values if name not in self.ledger.index]
         if new:
             self._add_assets(new)
@@ -146,6 +139,28 @@ class Broker:
         if self.ledger.n_working:
             self._match(at_close=True)
 
+    def _end_assets(self) -> None:
+        """Cancel the orders of the assets that have ended, and settle what is held of them."""
+        ledger, bars, bar = self.ledger, self._market.bars, self._market.bar
+        ledger.record_equity(bar, bars.mark)
+        n_assets = len(ledger.assets)
+        room = ledger.n_working + n_assets
+        ends.end_assets(
+            bar,
+            bars.gone_from,
+            bars.mark[bar],
+            self._delisting,
+            ledger.book_with_room(n_assets),
+            ledger.account,
+            ledger.holdings,
+            ledger.done.room(room),
+            ledger.done.used,
+            ledger.fills.room(n_assets),
+            ledger.fills.used,
+            ledger.ends.room(n_assets),
+            ledger.ends.used,
+        )
+
     def _match(self, at_close: bool) -> None:
         """Match what works against the present bar, or what it brought against its close."""
         ledger, bars, row = self.ledger, self._market.bars, self._market.row
@@ -157,9 +172,7 @@ class Broker:
             market = open_ = high = low = close
         else:
             open_, high, low = bars.open[row], bars.high[row], bars.low[row]
-            market = self._market.market_price(self.config.fill_price)
-        # Without a cap there is no volume to share, and what stands in for it is not read.
-        volume = close if bars.volume is None else bars.volume[row]
+            market = self._market.market_price
         matching.match_orders(
             self._market.bar,
             self._market.bar if at_close else -1,
@@ -168,12 +181,12 @@ class Broker:
             high,
             low,
             close,
-            volume,
+            self._market.volume,
+            bars.gone_from,
             ledger.book,
             ledger.account,
             ledger.holdings,
             ledger.volume_used,
-            ledger.volume_used_in,
             self.config.participation,
             self._cash_policy,
             self._cost_params,
@@ -352,9 +365,8 @@ class Broker:
             new = [name for name in names if name not in self.ledger.index]
             if new:
                 self._add_assets(new)
-        plan_idx = len(self.ledger.plans)
-        orders = self._desk.apply(plan, plan_idx, Reason.REBALANCE)
-        self._desk.record(plan, plan_idx)
+        orders = self._desk.apply(plan, self.ledger.n_plans, Reason.REBALANCE)
+        self._desk.record(plan)
         return orders
 
     def _check_asset(self, asset: str) -> None:

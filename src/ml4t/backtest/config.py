@@ -129,6 +129,11 @@ class BacktestConfig(Settings):
     max_participation : float or None
         All fills of an asset in a bar together are at most this fraction of its volume. > 0.
         None: no limit, volume is not read.
+    delisting : {"hold", "liquidate", "write_off"}
+        What happens to a position whose asset has ended: the feed goes on, and the asset has no
+        bar any more. It stays at its last mark, or, at the first bar without it and before
+        anything else trades, it is sold at its last mark free of costs, or it is lost. The
+        working orders of the asset are cancelled in any case.
     rebalance : RebalanceConfig
         For an executor that has no config of its own.
 
@@ -145,6 +150,7 @@ class BacktestConfig(Settings):
     slippage: Slippage = NoSlippage()
     insufficient_cash: Literal["scale", "trim", "reject"] = "scale"
     max_participation: Limit | None = None
+    delisting: Literal["hold", "liquidate", "write_off"] = "hold"
     rebalance: RebalanceConfig = RebalanceConfig()
 
     @property

@@ -123,6 +123,8 @@ class Reason(Coded):
     """Somebody cancelled it."""
     REBALANCE = "rebalance"
     """A later plan cancelled it."""
+    DELISTED = "delisted"
+    """The asset has ended: its orders are cancelled, and its position may be settled."""
 
 
 class Adjustment(Coded):
@@ -179,6 +181,17 @@ class CostKind(Coded):
     """Currency per unit."""
     FIXED = "fixed"
     """Currency per order."""
+
+
+class Delisting(Coded):
+    """What happens to a position whose asset has ended."""
+
+    HOLD = "hold"
+    """It stays, at its last mark."""
+    LIQUIDATE = "liquidate"
+    """It is sold at its last mark."""
+    WRITE_OFF = "write_off"
+    """It is lost."""
 
 
 class CashPolicy(Coded):

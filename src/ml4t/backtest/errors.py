@@ -19,7 +19,7 @@ class InputError(BacktestError, ValueError):
 
 
 class DataError(InputError):
-    """Prices or signals cannot be turned into a feed."""
+    """A table of prices, signals or weights cannot be read."""
 
 
 class WeightsError(InputError):

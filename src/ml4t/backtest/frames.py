@@ -16,7 +16,7 @@ from ml4t.backtest.ledger.ledger import Ledger
 from ml4t.backtest.records import Records
 
 #: The names of the frames, in the order in which a run makes them.
-FRAMES = ("equity", "orders", "fills", "trades", "positions", "rebalances")
+FRAMES = ("equity", "orders", "fills", "trades", "positions", "rebalances", "ends")
 
 
 class RunFrames(Protocol):
@@ -45,6 +45,10 @@ class RunFrames(Protocol):
     @property
     def rebalances(self) -> pl.DataFrame:
         """Every row of every plan that was applied."""
+
+    @property
+    def ends(self) -> pl.DataFrame:
+        """Every asset that ended before the feed did."""
 
     @property
     def n_plans(self) -> int:
@@ -210,6 +214,20 @@ class LedgerFrames:
             pl.Series("plan_idx", _plain(found, "plan_idx")),
         ]
         return rows.select([*labels, *rows.columns])
+
+    @cached_property
+    def ends(self) -> pl.DataFrame:
+        """Every asset that ended before the feed did."""
+        found = self._ledger.ends.records()
+        return pl.DataFrame(
+            {
+                "timestamp": self._time_column("timestamp", found["bar"]),
+                "asset": names_of(found["asset"], self._ledger.assets),
+                "last_bar": self._time_column("last_bar", found["bar"] - 1),
+                "quantity": _plain(found, "quantity"),
+                "market_value": _plain(found, "value"),
+            }
+        )
 
 
 def _columns(records: Records) -> list[pl.Series]:

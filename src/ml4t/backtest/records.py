@@ -102,12 +102,14 @@ PLAN_TOTALS = np.dtype(
     ]
 )
 
-#: One applied plan.
+#: One applied plan. `skipped` and `skipped_by` as in `PLAN_TOTALS`.
 PLAN = np.dtype(
     [
         ("equity", np.float64),
         ("turnover", np.float64),
         ("estimated_cost", np.float64),
+        ("skipped", np.float64),
+        ("skipped_by", np.int64),
         ("plan_idx", np.int32),
         ("bar", np.int32),
         ("n_rows", np.int32),
@@ -127,14 +129,30 @@ EQUITY = np.dtype(
 )
 
 #: The scalars of an account: one row, changed by the kernel. `n_working` counts the orders in
-#: the book.
+#: the book, `n_plans` the plans applied, `n_recorded` the bars whose close is in the equity table.
 ACCOUNT = np.dtype(
     [
         ("cash", np.float64),
         ("n_working", np.int64),
         ("next_order_id", np.int64),
+        ("n_plans", np.int64),
+        ("n_recorded", np.int64),
     ]
 )
+
+#: An asset that has ended: what was held then and what that was worth at its last mark. `bar` is
+#: the first bar at which it is known to be gone.
+END = np.dtype(
+    [
+        ("quantity", np.float64),
+        ("value", np.float64),
+        ("asset", np.int32),
+        ("bar", np.int32),
+    ]
+)
+
+#: How much of an asset's volume was used up, in the bar of that number; -1: in none yet.
+VOLUME_USE = np.dtype([("quantity", np.float64), ("bar", np.int64)])
 
 #: What is held of one asset. `entry` is the bar in which the position was opened.
 HOLDING = np.dtype(

@@ -45,6 +45,10 @@ class BacktestResult:
         Every row of every plan that was applied: timestamp, plan_idx, asset, requested_weight,
         target_weight, current_weight, effective_weight, price, target_quantity, quantity, value,
         estimated_cost, reason, adjustments.
+    ends : polars.DataFrame
+        Every asset whose bars end before the feed does: timestamp (of the first bar without it),
+        asset, last_bar, quantity, market_value (what was held when it ended, at its last mark).
+        That it ended is inferred from the feed: no trader could have known.
     tables : dict of str to polars.DataFrame
         What the strategy itself returned (`Strategy.tables`); empty where it has none.
     config : BacktestConfig
@@ -92,6 +96,11 @@ class BacktestResult:
         """Every row of every plan that was applied."""
         return self._frames.rebalances
 
+    @property
+    def ends(self) -> pl.DataFrame:
+        """Every asset that ended before the feed did, and what was held of it."""
+        return self._frames.ends
+
     @cached_property
     def equity_records(self) -> Records:
         """The equity table as records of `EQUITY`, one a bar."""
@@ -106,8 +115,8 @@ class BacktestResult:
         Parameters
         ----------
         name : str
-            "equity", "orders", "fills", "trades", "positions", "rebalances", or the name of one of
-            `tables`.
+            "equity", "orders", "fills", "trades", "positions", "rebalances", "ends", or the name of
+            one of `tables`.
 
         Raises
         ------
@@ -205,7 +214,8 @@ class BacktestResult:
         closes. `turnover` is half the traded value
         over the equity at the close of its bar, summed over the run, `annual_turnover` that a year.
         `rebalances_requested` counts plans, `rebalances_executed` those of which an order filled
-        at least in part. NaN where a figure is not defined.
+        at least in part. `ends_inferred` counts assets whose bars end before the feed does. NaN
+        where a figure is not defined.
         """
         equity = self.equity["equity"].to_numpy()
         times = _nanoseconds(self.equity["timestamp"])
@@ -233,6 +243,7 @@ class BacktestResult:
             "fills": float(fills.height),
             "rebalances_requested": float(self._frames.n_plans),
             "rebalances_executed": float(executed),
+            "ends_inferred": float(self.ends.height),
         }
 
     def summary(self) -> str:
@@ -264,6 +275,15 @@ class BacktestResult:
                 f"{found['rebalances_executed']:,.0f} executed",
             ),
         ]
+        if self.ends.height:
+            held = self.ends.filter(pl.col("quantity") != 0.0)
+            lines.append(
+                (
+                    "Assets that ended",
+                    f"{self.ends.height:,}, {held.height:,} of them held, worth "
+                    f"{held['market_value'].sum():,.2f} (delisting={self.config.delisting!r})",
+                )
+            )
         width = max(len(name) for name, _ in lines)
         return "\n".join(f"{name:<{width}}  {value}" for name, value in lines)
 

@@ -46,6 +46,7 @@ class StoredFrames:
     trades: pl.DataFrame
     positions: pl.DataFrame
     rebalances: pl.DataFrame
+    ends: pl.DataFrame
     n_plans: int
     fingerprint: str
     holdings: dict[str, float] | None = None

@@ -257,6 +257,11 @@ def test_unusable_wide_frames(frame: object, match: str) -> None:
         ),
         (LONG.with_columns(close=pl.lit("x")), {}, "'close' has type String, not numbers"),
         (LONG.with_columns(volume=pl.lit(True)), {}, "'volume' has type Boolean"),
+        (
+            PANDAS.assign(close=pd.Series([True, *PANDAS["close"][1:]], dtype=object).values),
+            {},
+            "'close' has type Object, not numbers: 1, the first: .* True",
+        ),
         (LONG.with_columns(close=pl.lit(None, pl.Float64)), {}, "no bar"),
         (LONG.with_columns(timestamp=pl.lit("2024-01-01")), {}, "'timestamp' has type String"),
         (LONG.with_columns(asset=pl.lit(5)), {}, "'asset' has type Int32; names must be strings"),

@@ -17,7 +17,7 @@ sys.modules.update({"pandas": None, "pyarrow": None})
 from datetime import datetime
 from pathlib import Path
 import polars as pl
-from ml4t.backtest import DataFeed, Strategy, run_backtest
+from ml4t.backtest import DataFeed, Strategy, WeightSchedule, run_backtest
 frame = pl.DataFrame({"date": [datetime(2024, 1, 2)], "asset": ["A"], "close": [1.0]})
 folder = Path(sys.argv[1])
 frame.write_parquet(folder / "prices.parquet")
@@ -28,6 +28,7 @@ for prices in (frame, frame.lazy(), folder / "prices.parquet", folder / "prices.
     feed = DataFeed(prices, signals=frame.rename({"close": "score"}), context=context)
     assert run_backtest(feed, Strategy()).equity.height == 1
 assert DataFeed.from_wide(wide).assets == ("A",)
+assert WeightSchedule.from_frame(wide) == WeightSchedule([datetime(2024, 1, 2)], ["A"], [[1.0]])
 """
 
 

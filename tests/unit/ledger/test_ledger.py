@@ -72,8 +72,8 @@ def test_new_assets_move_the_indices() -> None:
     ledger = ledger_with(("B", 1.0), ("D", 2.0), ("D", 3.0))
     finish(ledger, 1)
     ledger.holdings["quantity"] = [10.0, 20.0]
-    ledger.volume_used[:] = [1.0, 2.0]
-    ledger.volume_used_in[:] = [5, 6]
+    ledger.volume_used["quantity"] = [1.0, 2.0]
+    ledger.volume_used["bar"] = [5, 6]
     fills = np.zeros(2, FILL)
     fills["asset"] = [1, 0]
     ledger.fills.append(fills)
@@ -81,8 +81,7 @@ def test_new_assets_move_the_indices() -> None:
     assert ledger.assets == ("A", "B", "C", "D")
     assert ledger.index == {"A": 0, "B": 1, "C": 2, "D": 3}
     assert ledger.holdings["quantity"].tolist() == [0.0, 10.0, 0.0, 20.0]
-    assert ledger.volume_used.tolist() == [0.0, 1.0, 0.0, 2.0]
-    assert ledger.volume_used_in.tolist() == [-1, 5, -1, 6]
+    assert ledger.volume_used.tolist() == [(0.0, -1), (1.0, 5), (0.0, -1), (2.0, 6)]
     assert ledger.multiplier.tolist() == [1.0] * 4
     assert [ledger.assets[i] for i in ledger.all_orders()["asset"]] == ["B", "D", "D"]
     assert [ledger.assets[i] for i in ledger.fills.records()["asset"]] == ["D", "B"]

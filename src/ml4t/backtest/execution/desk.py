@@ -8,11 +8,11 @@ from typing import TypeGuard
 
 import numpy as np
 
-from ml4t.backtest.enums import OrderStatus, OrderType, Reason
+from ml4t.backtest.enums import OrderType, Reason
 from ml4t.backtest.errors import OrderError, listed
 from ml4t.backtest.execution.plan import RebalancePlan
 from ml4t.backtest.feed.market import Market
-from ml4t.backtest.kernel import book, fills
+from ml4t.backtest.kernel import book
 from ml4t.backtest.ledger.ledger import Ledger
 from ml4t.backtest.records import PLANNED_ORDER, Ints, Records
 from ml4t.backtest.types import Order, Orders
@@ -102,24 +102,20 @@ class OrderDesk:
             self._cancel_rows([row for row in found if row is not None], reason)
         return self._accept(planned, plan_idx)
 
-    def record(self, plan: RebalancePlan, plan_idx: int) -> None:
-        """Keep the rows of an applied plan."""
-        rows = self._ledger.plan_rows.append(plan.row_records)
-        rows["plan_idx"] = plan_idx
+    def record(self, plan: RebalancePlan) -> None:
+        """Keep the rows of a plan that was applied, under the next number."""
+        ledger = self._ledger
+        rows = ledger.plan_rows.append(plan.row_records)
         columns = self._columns_of(plan)
         if columns is not None:
             rows["asset"] = columns[rows["asset"]]
-        self._ledger.plans.append_row(
-            (
-                plan.equity,
-                plan.turnover,
-                plan.estimated_cost,
-                plan_idx,
-                self._market.bar,
-                rows.size,
-                plan.order_records.size,
-                len(plan.cancels),
-            )
+        book.record_plan(
+            rows,
+            plan.totals,
+            self._market.bar,
+            ledger.account,
+            ledger.plans.room(1),
+            ledger.plans.used,
         )
 
     def _accept(self, planned: Records, plan_idx: int) -> Orders:
@@ -130,11 +126,15 @@ class OrderDesk:
         return Orders(ledger, range(first, first + planned.size))
 
     def _cancel_rows(self, rows: list[int], reason: Reason) -> None:
-        ledger, bar = self._ledger, self._market.bar
-        for row in rows:
-            fills.finish(ledger.book[row], OrderStatus.CANCELLED.code, reason.code, bar)
-        book.clear_finished(
-            ledger.book, ledger.account, ledger.done.room(len(rows)), ledger.done.used
+        ledger = self._ledger
+        book.cancel_orders(
+            np.array(rows, np.int64),
+            reason.code,
+            self._market.bar,
+            ledger.book,
+            ledger.account,
+            ledger.done.room(len(rows)),
+            ledger.done.used,
         )
 
     def _row(self, order_id: object) -> int | None:

@@ -46,15 +46,7 @@ class PlanInputs:
     def __post_init__(self) -> None:
         """Refuse a held asset that is not mentioned, where the config asks for that."""
         if self.config.unmentioned == "error":
-            unmentioned = (self.quantity != 0.0) & np.isnan(self.requested)
-            if unmentioned.any():
-                raise InputError(
-                    f"weights: {self._names(unmentioned)} are held but not in the targets, and "
-                    "unmentioned='error'; give each a weight (0.0 closes it)"
-                )
-
-    def _names(self, chosen: Any) -> str:
-        return listed(self.assets[i] for i in np.flatnonzero(chosen))
+            check_mentioned(self.assets, self.quantity, self.requested)
 
     @classmethod
     def from_snapshot(
@@ -112,6 +104,19 @@ class PlanInputs:
             order_ids=tuple(order.order_id for order in orders),
             config=config,
             costs=Costs() if snapshot.costs is None else snapshot.costs,
+        )
+
+
+def check_mentioned(
+    assets: tuple[str, ...], quantity: Floats, requested: Floats, when: object = None
+) -> None:
+    """Raise `ValueError` if an asset is held that is not in the targets (at a time, if given)."""
+    unmentioned = np.flatnonzero((quantity != 0.0) & np.isnan(requested))
+    if unmentioned.size:
+        raise InputError(
+            f"weights{'' if when is None else f' at {when}'}: "
+            f"{listed(assets[i] for i in unmentioned)} are held but not in the targets, and "
+            "unmentioned='error'; give each a weight (0.0 closes it)"
         )
 
 

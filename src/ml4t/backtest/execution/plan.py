@@ -110,7 +110,7 @@ class RebalancePlan:
         self.row_records = rows
         self.order_records = planned
         self._cancelled = cancels
-        self._totals = totals[0]
+        self.totals = totals
 
     @cached_property
     def rows(self) -> tuple[PlanRow, ...]:
@@ -173,22 +173,22 @@ class RebalancePlan:
     @property
     def equity(self) -> float:
         """Equity at the plan's marks, before trading; currency."""
-        return float(self._totals["equity"])
+        return float(self.totals[0]["equity"])
 
     @property
     def turnover(self) -> float:
         """Half the absolute traded value over equity; NaN without equity."""
-        return float(self._totals["turnover"])
+        return float(self.totals[0]["turnover"])
 
     @property
     def cash_after(self) -> float:
         """Cash if every order filled at the plan's prices and estimated costs."""
-        return float(self._totals["cash_after"])
+        return float(self.totals[0]["cash_after"])
 
     @property
     def estimated_cost(self) -> float:
         """Estimated commission and slippage of all orders; currency."""
-        return float(self._totals["estimated_cost"])
+        return float(self.totals[0]["estimated_cost"])
 
     @cached_property
     def plan_id(self) -> str:
@@ -264,13 +264,13 @@ class RebalancePlan:
 
     def warn_if_skipped(self, stacklevel: int = 3) -> None:
         """Emit a `RebalanceWarning` if thresholds keep much of the plan from happening."""
-        skipped = float(self._totals["skipped"])
+        skipped = float(self.totals[0]["skipped"])
         if skipped <= _SKIPPED_LIMIT:
             return
         by = [
             f"{field}={getattr(self.inputs.config, field):g}"
             for reason, field in _THRESHOLDS.items()
-            if int(self._totals["skipped_by"]) & (1 << reason.code)
+            if int(self.totals[0]["skipped_by"]) & (1 << reason.code)
         ]
         warnings.warn(
             f"the rebalance skips increases of {skipped:.1%} of equity because of "
@@ -344,7 +344,7 @@ def make_plan(inputs: PlanInputs) -> RebalancePlan:
         cancels[: answer["n_cancels"]],
         totals,
     )
-    for records in (found.row_records, found.order_records):
+    for records in (found.row_records, found.order_records, found.totals):
         records.flags.writeable = False
     return found
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from ml4t.backtest.errors import WeightsError, listed, nearest
+from ml4t.backtest.feed.columns import is_real
 from ml4t.backtest.records import Floats
 
 _PLAIN = {float, int, np.float64, np.float32, np.int64, np.int32}
@@ -68,11 +68,7 @@ def as_weights(weights: object) -> dict[str, float]:
             )
     types = set(map(type, found.values()))
     if not types <= _PLAIN:
-        wrong = [
-            name
-            for name, weight in found.items()
-            if isinstance(weight, (bool, np.bool_)) or not isinstance(weight, numbers.Real)
-        ]
+        wrong = [name for name, weight in found.items() if not is_real(weight)]
         if wrong:
             shown = listed([f"{name}={found[name]!r}" for name in wrong])
             raise WeightsError(f"weights: {shown} are not numbers; pass floats, and 0.0 to close")

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 from ml4t.backtest.records import Floats, Ints
 
+#: The bar of what does not happen.
+NEVER = np.iinfo(np.int64).max
+
 
 @dataclass(frozen=True, eq=False)
 class Bars:
@@ -117,6 +120,13 @@ class Bars:
         return {name: i for i, name in enumerate(self.assets)}
 
     @cached_property
+    def hl2(self) -> Floats:
+        """The middle of high and low, (n_bars, n_assets)."""
+        middle: Floats = 0.5 * (self.high + self.low)
+        middle.flags.writeable = False
+        return middle
+
+    @cached_property
     def first_bars(self) -> Ints:
         """The number of each asset's first bar, (n_assets,); -1 for one without any."""
         has_bar = np.isfinite(self.close)
@@ -128,6 +138,20 @@ class Bars:
         has_bar = np.isfinite(self.close)
         last = self.close.shape[0] - 1 - has_bar[::-1].argmax(axis=0)
         return np.where(has_bar.any(axis=0), last, -1)
+
+    @cached_property
+    def gone_from(self) -> Ints:
+        """The number of the bar at which an asset is known to have ended, (n_assets,).
+
+        That is the one after its last bar, if the feed goes on; `NEVER` for all others.
+        """
+        last = self.last_bars
+        return np.where((last >= 0) & (last < len(self.times) - 1), last + 1, NEVER)
+
+    @cached_property
+    def ending_bars(self) -> frozenset[int]:
+        """The numbers of the bars at which an asset is known to have ended."""
+        return frozenset(self.gone_from[self.gone_from != NEVER].tolist())
 
     @cached_property
     def timestamps(self) -> tuple[datetime, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -135,6 +136,11 @@ def is_number(column: pl.Series) -> bool:
     return column.dtype.is_numeric() or column.dtype == pl.Null
 
 
+def is_real(value: object) -> bool:
+    """Whether a value is a real number, which a bool is not."""
+    return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
+
+
 def prices_of(column: pl.Series, mark: str | None, faults: Faults, row_name: Any) -> Floats:
     """Return a column that must hold numbers; notes what are none, and makes them NaN.
 
@@ -153,6 +159,9 @@ def prices_of(column: pl.Series, mark: str | None, faults: Faults, row_name: Any
         # Numbers kept as strings are a fault of a frame; a csv has nothing else.
         if mark is not None or unreadable.any():
             bad = unreadable
+    if column.dtype == pl.Object:
+        wrong = pl.Series([value is not None and not is_real(value) for value in column])
+        bad = wrong if wrong.any() else bad
     if bad.any():
         rows = bad.arg_true().head(3).to_list()
         kind = f"strings in number column {column.name!r}"

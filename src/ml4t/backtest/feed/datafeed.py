@@ -14,7 +14,7 @@ from ml4t.backtest.feed.context import Context, read_context
 from ml4t.backtest.feed.frames import has_levels
 from ml4t.backtest.feed.long import read_long
 from ml4t.backtest.feed.signals import read_signals
-from ml4t.backtest.feed.table import Table
+from ml4t.backtest.feed.table import PRICES, Table
 from ml4t.backtest.feed.wide import read_wide_fields, split_levels
 
 
@@ -78,7 +78,7 @@ class DataFeed:
         checks: str = "raise",
     ) -> None:
         faults = Faults("prices", checks)
-        table = read_long(prices, asset_column, time_column, faults, is_prices=True)
+        table = read_long(prices, asset_column, time_column, faults, PRICES)
         self._lay_out(table, faults, signals, context, asset_column, time_column)
 
     @classmethod

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import narwhals as nw
+import numpy as np
 import polars as pl
 
 from ml4t.backtest.errors import DataError, listed
@@ -26,8 +27,8 @@ def load(source: object, what: str) -> Loaded:
 
     Parameters
     ----------
-    source : polars (eager or lazy), pandas or pyarrow frame, str or Path
-        A path is that of a parquet or csv file.
+    source : polars (eager or lazy), pandas or pyarrow frame, str or Path, or Loaded
+        A path is that of a parquet or csv file. What is loaded already comes back as it is.
     what : str
         What the input is, for messages.
 
@@ -36,6 +37,8 @@ def load(source: object, what: str) -> Loaded:
     ValueError
         For anything that is no dataframe, and for files that cannot be read.
     """
+    if isinstance(source, Loaded):
+        return source
     if isinstance(source, (str, os.PathLike)):
         return Loaded(*read_file(Path(source).expanduser(), what))
     return Loaded(to_polars(source, what), False)
@@ -60,8 +63,8 @@ def to_polars(frame: object, what: str) -> pl.DataFrame:
     native: Any = frame
     if has_levels(native):
         raise DataError(
-            f"{what}: columns have {native.columns.nlevels} levels; use DataFeed.from_wide for a "
-            "frame with two levels (field and asset), or make a long frame"
+            f"{what}: columns have {native.columns.nlevels} levels; make a long frame, or for "
+            "prices with two levels (field and asset) use DataFeed.from_wide"
         )
     _refuse_repeated(native, what)
     native = _with_index_as_columns(native, what)
@@ -78,6 +81,40 @@ def to_polars(frame: object, what: str) -> pl.DataFrame:
     if strange:
         raise DataError(f"{what}: column names {listed(strange)} are not strings; rename them")
     return pl.DataFrame([_series_of(known[name]) for name in known.columns])
+
+
+def column_of(values: Any, name: str, what: str) -> pl.Series:
+    """Return a sequence of any make (list, array, index, series) as a polars column.
+
+    Raises
+    ------
+    ValueError
+        For what is no sequence of one dimension.
+    """
+    if isinstance(values, pl.Series):
+        return values.alias(name)
+    if hasattr(values, "to_series"):  # a pandas index
+        values = values.to_series()
+    known: Any = nw.from_native(values, series_only=True, pass_through=True)
+    if isinstance(known, nw.Series):
+        return _series_of(known).alias(name)
+    if isinstance(values, (str, bytes)) or getattr(values, "ndim", 1) != 1:
+        raise DataError(f"{what}: {name} must be a sequence of one dimension")
+    try:
+        items = list(values)
+    except TypeError:
+        raise DataError(f"{what}: {name}={values!r} is no sequence; pass a list") from None
+    if items and all(isinstance(item, np.datetime64) for item in items):
+        moments = np.asarray(values if isinstance(values, np.ndarray) else items)
+        if np.datetime_data(moments.dtype)[0] in ("Y", "M", "W", "h", "m", "s"):
+            moments = moments.astype("datetime64[ms]")  # polars has no coarser clock
+        try:
+            return pl.Series(name, moments)
+        except ValueError:
+            raise DataError(
+                f"{what}: {name} has type {moments.dtype}; convert it to datetime64[ns]"
+            ) from None
+    return _series_of_objects(name, items)
 
 
 def _refuse_repeated(native: Any, what: str) -> None:
@@ -120,16 +157,23 @@ def _series_of(column: Any) -> pl.Series:
         except Exception:  # each make of frame has errors of its own
             return pl.Series(column.name, column.to_list(), dtype=pl.Object)
         return converted
-    values = [None if _is_missing(value) else value for value in column.to_list()]
+    return _series_of_objects(column.name, column.to_list())
+
+
+def _series_of_objects(name: str, objects: list[Any]) -> pl.Series:
+    values = [None if _is_missing(value) else value for value in objects]
     present = [value for value in values if value is not None]
     times = [value for value in present if isinstance(value, datetime)]
     if len({str(value.tzinfo) for value in times}) > 1:
         # Polars would bring them to one zone without a word.
-        return pl.Series(column.name, values, dtype=pl.Object)
+        return pl.Series(name, values, dtype=pl.Object)
+    if len({isinstance(value, (bool, np.bool_)) for value in present}) > 1:
+        # Polars would make True a number.
+        return pl.Series(name, values, dtype=pl.Object)
     try:
-        return pl.Series(column.name, values, strict=False)
+        return pl.Series(name, values, strict=False)
     except Exception:
-        return pl.Series(column.name, values, dtype=pl.Object)
+        return pl.Series(name, values, dtype=pl.Object)
 
 
 def _is_missing(value: Any) -> bool:

@@ -12,7 +12,7 @@ from ml4t.backtest.errors import DataError, listed
 from ml4t.backtest.feed.checks import Faults
 from ml4t.backtest.feed.columns import find_column, labels_of, prices_of, times_of, values_of
 from ml4t.backtest.feed.frames import load
-from ml4t.backtest.feed.table import ASSET_COLUMNS, PRICE_COLUMNS, TIME_COLUMNS, Table
+from ml4t.backtest.feed.table import ASSET_COLUMNS, PRICES, TIME_COLUMNS, Numbers, Table
 from ml4t.backtest.feed.text import decimal_mark
 from ml4t.backtest.records import Ints
 
@@ -22,7 +22,7 @@ def read_long(
     asset_column: str | None,
     time_column: str | None,
     faults: Faults,
-    is_prices: bool,
+    numbers: Numbers | None,
 ) -> Table:
     """Spread a long frame out into matrices.
 
@@ -33,9 +33,9 @@ def read_long(
         None: the first of the known names that is there, in any case.
     faults : Faults
         Takes what is wrong with single rows; the caller settles it.
-    is_prices : bool
-        Read the columns of a bar alone, by lower-case name, as numbers. Else all columns are read,
-        those of strings and bools too.
+    numbers : Numbers or None
+        Read these columns alone, by lower-case name, as numbers. None: all columns are read, those
+        of strings and bools too.
 
     Raises
     ------
@@ -45,10 +45,10 @@ def read_long(
     what = faults.what
     table, is_text = load(source, what)
     time_name = find_column(table.columns, TIME_COLUMNS, time_column, what, "time_column")
-    asset_name = _asset_column(table, asset_column, what, is_prices)
+    asset_name = _asset_column(table, asset_column, what, numbers)
     if time_name == asset_name:
         raise DataError(f"{what}: column {time_name!r} cannot hold both times and assets")
-    wanted = _wanted(table, (time_name, asset_name), what, is_prices)
+    wanted = _wanted(table, (time_name, asset_name), what, numbers)
     if table.height == 0:
         raise DataError(f"{what}: the frame has no rows")
     times, zone = times_of(table[time_name], is_text, faults)
@@ -70,7 +70,7 @@ def read_long(
     matrices = {}
     for key, name in wanted.items():
         values: NDArray[Any]
-        if is_prices:
+        if numbers is not None:
             values = prices_of(table[name], mark, faults, row_name)
         else:
             values = values_of(table[name], mark, what)
@@ -78,11 +78,13 @@ def read_long(
     return Table(unique_times, zone, assets, matrices)
 
 
-def _asset_column(table: pl.DataFrame, asset_column: str | None, what: str, is_prices: bool) -> str:
+def _asset_column(
+    table: pl.DataFrame, asset_column: str | None, what: str, numbers: Numbers | None
+) -> str:
     try:
         return find_column(table.columns, ASSET_COLUMNS, asset_column, what, "asset_column")
     except DataError as error:
-        if not is_prices or asset_column is not None:
+        if numbers is not PRICES or asset_column is not None:
             raise
         raise DataError(
             f"{error}, or use DataFeed.from_wide for a frame with a column per asset"
@@ -90,11 +92,11 @@ def _asset_column(table: pl.DataFrame, asset_column: str | None, what: str, is_p
 
 
 def _wanted(
-    table: pl.DataFrame, labels: tuple[str, str], what: str, is_prices: bool
+    table: pl.DataFrame, labels: tuple[str, str], what: str, numbers: Numbers | None
 ) -> dict[str, str]:
     """Return the columns to read, by the name they will have."""
     others = [name for name in table.columns if name not in labels]
-    if not is_prices:
+    if numbers is None:
         return {name: name for name in others}
     wanted: dict[str, str] = {}
     for name in others:
@@ -103,12 +105,12 @@ def _wanted(
             raise DataError(
                 f"{what}: columns {wanted[key]!r} and {name!r} are both {key}; drop one"
             )
-        if key in PRICE_COLUMNS:
+        if key in numbers.known:
             wanted[key] = name
-    if "close" not in wanted:
+    if numbers.needed not in wanted:
         raise DataError(
-            f"{what}: no column close; columns found: {listed(table.columns, 12)}. "
-            "Rename the column that holds the closes"
+            f"{what}: no column {numbers.needed}; columns found: {listed(table.columns, 12)}. "
+            f"Rename the column that holds the {numbers.needed}s"
         )
     return wanted
 

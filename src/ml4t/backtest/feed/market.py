@@ -7,11 +7,11 @@ from datetime import datetime
 
 import numpy as np
 
+from ml4t.backtest.config import BacktestConfig
 from ml4t.backtest.errors import DataError, StateError
 from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.feed.stepping import checked_bar, next_bars, no_bars, widened
 from ml4t.backtest.feed.view import BarData
-from ml4t.backtest.kernel import prices
 from ml4t.backtest.records import Floats
 
 
@@ -23,9 +23,19 @@ class Market:
     bars : Bars or None
         The bars of a feed, of which `advance` makes the next one present. None: bars come by
         `step`, and assets by `add_assets`.
+    config : BacktestConfig
+        What of a bar is a market order's price, and whether volume is read.
+
+    Raises
+    ------
+    ValueError
+        If the feed lacks a column that the config needs.
     """
 
-    def __init__(self, bars: Bars | None) -> None:
+    def __init__(self, bars: Bars | None, config: BacktestConfig) -> None:
+        if bars is not None:
+            check_columns(bars, config)
+        self._config = config
         self.follows_feed = bars is not None
         self.bars = no_bars() if bars is None else bars
         #: Number of the present bar, -1 before the first.
@@ -54,7 +64,7 @@ class Market:
         self.bar = bar
 
     def checked_step(
-        self, timestamp: datetime, bars: Mapping[str, Mapping[str, float]], needs_volume: bool
+        self, timestamp: datetime, bars: Mapping[str, Mapping[str, float]]
     ) -> dict[str, dict[str, float]]:
         """Return bars that were brought by hand as floats, or raise and change nothing.
 
@@ -75,6 +85,7 @@ class Market:
                 )
             if not timestamp > before:
                 raise DataError(f"step: {timestamp} is not later than {before}")
+        needs_volume = self._config.max_participation is not None
         return {name: checked_bar(name, bar, needs_volume) for name, bar in bars.items()}
 
     def step(self, timestamp: datetime, values: dict[str, dict[str, float]]) -> None:
@@ -94,6 +105,11 @@ class Market:
             raise StateError("broker: there is no bar yet, so there is no data; wait for the first")
         return BarData(self.bars, self.row)
 
+    @property
+    def assets_end(self) -> bool:
+        """Whether this is the first bar without an asset that has ended; only a feed knows."""
+        return self.follows_feed and self.bar in self.bars.ending_bars
+
     def is_present(self, data: object) -> bool:
         """Whether `data` is the present bar of this market."""
         return isinstance(data, BarData) and data.is_of(self.bars, self.row)
@@ -105,13 +121,42 @@ class Market:
         marks: Floats = self.bars.mark[self.row]
         return marks
 
-    def market_price(self, kind: str) -> Floats:
-        """Return the price of market orders in the present bar, (n_assets,).
+    @property
+    def market_price(self) -> Floats:
+        """The price of market orders in the present bar, (n_assets,)."""
+        prices: Floats = market_prices(self.bars, self._config)[self.row]
+        return prices
 
-        `kind` is the config's `fill_price`.
-        """
-        if kind == "hl2":
-            return prices.middle(self.bars.high[self.row], self.bars.low[self.row])
-        matrix: Floats = getattr(self.bars, kind)
-        market: Floats = matrix[self.row]
-        return market
+    @property
+    def volume(self) -> Floats:
+        """The volume that orders share in the present bar, (n_assets,)."""
+        volume: Floats = volumes(self.bars)[self.row]
+        return volume
+
+
+def check_columns(bars: Bars, config: BacktestConfig) -> None:
+    """Raise `ValueError` if the feed lacks a column that the config needs."""
+    if bars.volume is None and config.max_participation is not None:
+        raise DataError(
+            f"config: max_participation={config.max_participation} needs a volume column, "
+            "which the feed does not have; add it or pass max_participation=None"
+        )
+    if bars.vwap is None and config.fill_price == "vwap":
+        raise DataError(
+            "config: fill_price='vwap' needs a vwap column, which the feed does not have; "
+            "add it or choose open, close or hl2"
+        )
+
+
+def market_prices(bars: Bars, config: BacktestConfig) -> Floats:
+    """Return the prices of market orders, (n_bars, n_assets)."""
+    matrix: Floats = getattr(bars, config.fill_price)
+    return matrix
+
+
+def volumes(bars: Bars) -> Floats:
+    """Return the volumes, (n_bars, n_assets).
+
+    Without such a column there is no cap that would read them, and the closes stand in.
+    """
+    return bars.close if bars.volume is None else bars.volume

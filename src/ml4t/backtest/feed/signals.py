@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ def read_signals(
         For what belongs to no bar, and for whatever `read_long` finds.
     """
     faults = Faults("signals")
-    signals = read_long(source, asset_column, time_column, faults, is_prices=False)
+    signals = read_long(source, asset_column, time_column, faults, None)
     faults.settle()
     index = {name: i for i, name in enumerate(prices.assets)}
     unknown = [name for name in signals.assets if name not in index]
@@ -62,19 +62,45 @@ def _is_something(matrix: NDArray[Any]) -> NDArray[np.bool_]:
     return found
 
 
-def bar_numbers(times: Ints, time_zone: str | None, prices: Table, what: str) -> Ints:
+class Timed(Protocol):
+    """What has a time for every bar."""
+
+    @property
+    def times(self) -> Ints:
+        """UTC nanoseconds, increasing."""
+
+    @property
+    def time_zone(self) -> str | None:
+        """None: the times are naive."""
+
+
+def bar_numbers(
+    times: Ints,
+    time_zone: str | None,
+    prices: Timed,
+    what: str,
+    remedy: str = "keep only rows whose time has a bar",
+) -> Ints:
     """Return the bar of each time; raises for another zone, and for times that are no bar."""
-    if time_zone != prices.time_zone:
-        raise DataError(
-            f"{what}: times are in {time_zone or 'no zone'}, those of prices in "
-            f"{prices.time_zone or 'no zone'}; make them agree"
-        )
-    rows = np.minimum(np.searchsorted(prices.times, times), prices.times.size - 1)
+    check_zone(time_zone, prices.time_zone, what)
+    after = np.searchsorted(prices.times, times)
+    rows = np.minimum(after, prices.times.size - 1)
     astray = prices.times[rows] != times
     if astray.any():
-        first = times_series(times[astray][:1], time_zone)[0]
+        first = int(np.argmax(astray))
+        around = prices.times[max(after[first] - 1, 0) : after[first] + 1]
         raise DataError(
             f"{what}: {int(astray.sum())} of their times are no bar of prices, the first: "
-            f"{first}; keep only rows whose time has a bar"
+            f"{times_series(times[first : first + 1], time_zone)[0]} (nearest bars: "
+            f"{' and '.join(map(str, times_series(around, time_zone)))}); {remedy}"
         )
     return rows
+
+
+def check_zone(time_zone: str | None, of_prices: str | None, what: str) -> None:
+    """Raise a `DataError` if times are not in the zone of the prices, or one of them is naive."""
+    if time_zone != of_prices:
+        raise DataError(
+            f"{what}: times are in {time_zone or 'no zone'}, those of prices in "
+            f"{of_prices or 'no zone'}; make them agree"
+        )

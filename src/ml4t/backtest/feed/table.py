@@ -13,6 +13,16 @@ ASSET_COLUMNS = ("symbol", "asset", "ticker")
 PRICE_COLUMNS = ("open", "high", "low", "close", "volume", "vwap")
 
 
+class Numbers(NamedTuple):
+    """The columns of numbers that a long frame is read for, and the one it cannot do without."""
+
+    known: tuple[str, ...]
+    needed: str
+
+
+PRICES = Numbers(PRICE_COLUMNS, "close")
+
+
 class Table(NamedTuple):
     """Matrices (n_bars, n_assets) by column name, with their labels.
 

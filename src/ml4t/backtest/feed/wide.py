@@ -80,13 +80,13 @@ def read_wide_fields(
         )
     if "close" not in frames:
         raise DataError(f"prices: no close among the fields {listed(frames)}")
-    base = _read_wide(frames["close"], "close", time_column, faults)
+    base = read_wide(frames["close"], "close", time_column, faults)
     fields = dict(base.columns)
     others = {name: frame for name, frame in frames.items() if name != "close"}
     if raw_close is not None:
         others["raw close"] = raw_close
     for name, frame in others.items():
-        other = _read_wide(frame, name, time_column, faults)
+        other = read_wide(frame, name, time_column, faults)
         if other.assets != base.assets:
             differing = sorted(set(other.assets) ^ set(base.assets))
             raise DataError(
@@ -94,7 +94,7 @@ def read_wide_fields(
             )
         if other.time_zone != base.time_zone or not np.array_equal(other.times, base.times):
             raise DataError(f"{name}: times differ from those of close; align the frames first")
-        fields[name] = other.columns["close"]
+        fields[name] = other.columns[name]
     raw: Floats | None = fields.pop("raw close", None)
     if raw is not None:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -105,8 +105,15 @@ def read_wide_fields(
     return Table(base.times, base.time_zone, base.assets, fields)
 
 
-def _read_wide(source: object, what: str, time_column: str | None, faults: Faults) -> Table:
-    """Read a wide frame; times and assets are sorted."""
+def read_wide(source: object, what: str, time_column: str | None, faults: Faults) -> Table:
+    """Read a wide frame; times and assets are sorted. The matrix has the name `what`.
+
+    Raises
+    ------
+    ValueError
+        For a frame without times, rows or assets. `faults` takes what is wrong with single rows;
+        the caller settles it.
+    """
     faults = faults.of(what)
     table, is_text = load(source, what)
     time_name = find_column(table.columns, TIME_COLUMNS, time_column, what, "time_column")
@@ -146,4 +153,4 @@ def _read_wide(source: object, what: str, time_column: str | None, faults: Fault
 
     for i, name in enumerate(assets):
         matrix[:, i] = prices_of(table[name], mark, faults, row_name)[order]
-    return Table(times, zone, assets, {"close": matrix})
+    return Table(times, zone, assets, {what: matrix})

@@ -23,13 +23,18 @@ def equity_of(cash: float, quantity: Floats, mark: Floats, multiplier: Floats) -
 
 @kernel
 def record_equity(
-    start: int, stop: int, marks: Floats, cash: float, holdings: Records, equity: Records
+    stop: int, marks: Floats, account: Records, holdings: Records, equity: Records
 ) -> None:
-    """Write the account at the close of the bars from `start` to `stop` (exclusive).
+    """Write the account at the close of the bars before `stop` that are not written yet.
 
     Cash and holdings did not change during these bars. `marks` is (n_bars, n_assets), `equity`
     holds records of `EQUITY`, one a bar; exposures are fractions of equity, NaN without equity.
     """
+    start = account[0]["n_recorded"]
+    if start >= stop:
+        return
+    account[0]["n_recorded"] = stop
+    cash = account[0]["cash"]
     n_held = 0
     held = np.empty(holdings.size, np.int64)
     for i in range(holdings.size):

@@ -9,7 +9,7 @@ from ml4t.backtest.kernel.costs import commission_of, price_after_slippage
 from ml4t.backtest.kernel.jit import inlined_kernel
 from ml4t.backtest.kernel.prices import slips
 from ml4t.backtest.kernel.quantities import ZERO_QUANTITY, without_dust
-from ml4t.backtest.records import CostParams, Ints, Record, Records
+from ml4t.backtest.records import CostParams, Record
 
 PENDING = OrderStatus.PENDING.code
 PARTIALLY_FILLED = OrderStatus.PARTIALLY_FILLED.code
@@ -58,24 +58,24 @@ def fill(
     quantity: float,
     price: float,
     bar: int,
-    account: Records,
-    holdings: Records,
-    fills: Records,
-    n_fills: Ints,
+    account: Record,
+    holding: Record,
+    record: Record,
     costs: CostParams,
 ) -> None:
     """Execute `quantity` (signed) of an order at `price` before slippage.
 
-    Changes the order, cash, the holding, and appends to `fills`.
+    Changes the order, cash in `account`, what is held of the order's asset; writes the fill into
+    `record`. Records are passed, and no arrays: to count the references of an array costs more
+    than all that is done here.
     """
     fill_price, notional, commission = terms_of(order, quantity, price, costs)
     units = abs(quantity)
     if quantity > 0.0:
-        account[0]["cash"] -= notional + commission
+        account["cash"] -= notional + commission
     else:
-        account[0]["cash"] += notional - commission
+        account["cash"] += notional - commission
 
-    holding = holdings[order["asset"]]
     before = holding["quantity"]
     after = without_dust(before + quantity)
     if before == 0.0:
@@ -95,7 +95,6 @@ def fill(
     else:
         order["status"] = PARTIALLY_FILLED
 
-    record = fills[n_fills[0]]
     record["order_id"] = order["order_id"]
     record["quantity"] = quantity
     record["price"] = fill_price
@@ -104,4 +103,3 @@ def fill(
     record["asset"] = order["asset"]
     record["plan_idx"] = order["plan_idx"]
     record["bar"] = bar
-    n_fills[0] += 1

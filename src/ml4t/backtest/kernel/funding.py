@@ -1,6 +1,7 @@
 """What cash can pay for: the policies for purchases that cost more than there is.
 
-`granted` is by order of the book: the quantity that volume allows, 0 where nothing is bought.
+`turn` holds the places of purchases in the book, in sequence; `granted` is the quantity that
+volume allows each of them, 0 where nothing is bought; `price` is by order of the book.
 `tolerance` is the amount by which cash may fall below zero.
 """
 
@@ -11,7 +12,7 @@ import math
 from ml4t.backtest.kernel.fills import terms_of
 from ml4t.backtest.kernel.jit import kernel
 from ml4t.backtest.kernel.quantities import rounded_down
-from ml4t.backtest.records import CostParams, Floats, Record, Records
+from ml4t.backtest.records import CostParams, Floats, Ints, Record, Records
 
 # How often the common factor of purchases is lowered before they are given up.
 MOST_ROUNDS = 50
@@ -34,29 +35,36 @@ def cost_of_buy(order: Record, quantity: float, price: float, costs: CostParams)
 
 @kernel
 def total_cost(
-    book: Records, granted: Floats, price: Floats, factor: float, costs: CostParams
+    book: Records, turn: Ints, granted: Floats, price: Floats, factor: float, costs: CostParams
 ) -> float:
     """Sum the costs of all purchases under a common factor, in sequence."""
     total = 0.0
-    for k in range(granted.size):
-        if granted[k] > 0.0:
-            quantity = scaled(granted[k], factor, book[k]["step"])
+    for at in range(turn.size):
+        if granted[at] > 0.0:
+            order = book[turn[at]]
+            quantity = scaled(granted[at], factor, order["step"])
             if quantity > 0.0:
-                total += cost_of_buy(book[k], quantity, price[k], costs)
+                total += cost_of_buy(order, quantity, price[turn[at]], costs)
     return total
 
 
 @kernel
 def affordable_factor(
-    book: Records, granted: Floats, price: Floats, cash: float, tolerance: float, costs: CostParams
+    book: Records,
+    turn: Ints,
+    granted: Floats,
+    price: Floats,
+    cash: float,
+    tolerance: float,
+    costs: CostParams,
 ) -> float:
     """Find the common factor by which purchases are scaled so that cash pays for them.
 
-    `price` is by order. 1 means the granted quantities themselves.
+    1 means the granted quantities themselves.
     """
     factor = 1.0
     for _ in range(MOST_ROUNDS + 1):
-        total = total_cost(book, granted, price, factor, costs)
+        total = total_cost(book, turn, granted, price, factor, costs)
         if total <= cash + tolerance:
             return factor
         if total <= 0.0:

@@ -40,6 +40,7 @@ CANCELLED = OrderStatus.CANCELLED.code
 INSUFFICIENT_CASH = Reason.INSUFFICIENT_CASH.code
 SHORT_NOT_ALLOWED = Reason.SHORT_NOT_ALLOWED.code
 POSITION_CLOSED = Reason.POSITION_CLOSED.code
+DELISTED = Reason.DELISTED.code
 PERCENT = CostKind.PERCENT.code
 SCALE = CashPolicy.SCALE.code
 REJECT = CashPolicy.REJECT.code
@@ -51,6 +52,8 @@ HELD_STOP = 0
 HELD_SALE = 1
 OTHER_SALE = 2
 PURCHASE = 3
+N_RANKS = 4
+N_PLACES = N_GROUPS * N_RANKS
 
 
 @kernel
@@ -67,56 +70,55 @@ def rank_of(order: Record, group: int, held: float) -> int:
 def grant(
     demand: float,
     step: int,
-    asset: int,
     bar: int,
     volume: float,
     max_participation: float,
-    used: Floats,
-    used_in: Ints,
+    used: Record,
 ) -> float:
     """Give an order its share of the bar's volume; what is granted is used up (`used` changes).
 
-    `used` holds what earlier orders of the asset took of bar `used_in`. A `max_participation` of
-    infinity means that there is no cap.
+    `used` holds what earlier orders of the asset took. A `max_participation` of infinity means
+    that there is no cap.
     """
-    if math.isinf(max_participation):
+    if max_participation == math.inf:
         return demand
-    if used_in[asset] != bar:
-        used_in[asset] = bar
-        used[asset] = 0.0
-    left = max(max_participation * volume - used[asset], 0.0)
+    if used["bar"] != bar:
+        used["bar"] = bar
+        used["quantity"] = 0.0
+    left = max(max_participation * volume - used["quantity"], 0.0)
     granted = demand if demand <= left else rounded_down(left, step)
-    used[asset] += granted
+    used["quantity"] += granted
     return granted if granted >= ZERO_QUANTITY else 0.0
 
 
 @kernel
 def sell_in_turn(
-    chosen: Ints,
+    turn: Ints,
     price: Floats,
     bar: int,
     volume: Floats,
     book: Records,
     account: Records,
     holdings: Records,
-    used: Floats,
-    used_in: Ints,
+    used: Records,
     max_participation: float,
     costs: CostParams,
     fills: Records,
     n_fills: Ints,
 ) -> None:
-    """Fill the chosen sales (1 in `chosen`, by order) as far as holding and volume allow.
+    """Fill sales as far as holding and volume allow.
 
-    `price` is by order, `volume` by asset. Changes orders, the account, holdings, `used`, `fills`.
+    `turn` holds their places in the book, in sequence; `price` is by order, `volume` by asset.
+    Changes orders, the account, holdings, `used`, `fills`.
     """
-    n = chosen.size
+    n_working = account[0]["n_working"]
     ends = 0
-    for k in range(n):
+    for k in range(n_working):
         ends += ends_with_position(book[k])
-    for k in range(n):
+    for at in range(turn.size):
+        k = turn[at]
         order = book[k]
-        if chosen[k] == 0 or not is_working(order):
+        if not is_working(order):
             continue
         i = order["asset"]
         held = holdings[i]["quantity"]
@@ -124,7 +126,7 @@ def sell_in_turn(
             refuse(order, SHORT_NOT_ALLOWED, bar)
             continue
         demand = min(order["quantity"] - order["filled"], held)
-        quantity = grant(demand, order["step"], i, bar, volume[i], max_participation, used, used_in)
+        quantity = grant(demand, order["step"], bar, volume[i], max_participation, used[i])
         if quantity == 0.0:
             continue
         if costs.commission_kind != PERCENT:  # a percentage never exceeds what it is of
@@ -132,10 +134,11 @@ def sell_in_turn(
             if commission > account[0]["cash"] + notional:
                 refuse(order, INSUFFICIENT_CASH, bar)
                 continue
-        fill(order, -quantity, price[k], bar, account, holdings, fills, n_fills, costs)
+        fill(order, -quantity, price[k], bar, account[0], holdings[i], fills[n_fills[0]], costs)
+        n_fills[0] += 1
         ends += ends_with_position(order)
         if ends > 0 and holdings[i]["quantity"] == 0.0:
-            close_out(book, n, i, bar)
+            close_out(book, n_working, i, bar)
 
 
 @inlined_kernel
@@ -160,70 +163,61 @@ def close_out(book: Records, n: int, asset: int, bar: int) -> None:
 
 
 @kernel
-def grant_buys(
-    chosen: Ints,
+def buy_in_turn(
+    turn: Ints,
+    price: Floats,
     bar: int,
     volume: Floats,
-    book: Records,
-    used: Floats,
-    used_in: Ints,
-    max_participation: float,
-) -> Floats:
-    """Return what volume allows of the chosen purchases, by order; `used` changes."""
-    granted = np.zeros(chosen.size)
-    for k in range(chosen.size):
-        order = book[k]
-        if chosen[k] == 1 and is_working(order):
-            i = order["asset"]
-            demand = order["quantity"] - order["filled"]
-            granted[k] = grant(
-                demand, order["step"], i, bar, volume[i], max_participation, used, used_in
-            )
-    return granted
-
-
-@kernel
-def buy_granted(
-    book: Records,
-    granted: Floats,
-    price: Floats,
-    group: int,
+    is_resting: bool,
     policy: int,
-    bar: int,
     tolerance: float,
+    book: Records,
     account: Records,
     holdings: Records,
+    used: Records,
+    max_participation: float,
     costs: CostParams,
     fills: Records,
     n_fills: Ints,
 ) -> None:
-    """Fill purchases as far as cash allows; what cash has cut is over.
+    """Fill purchases as far as volume and cash allow; what cash has cut is over.
 
-    Changes orders, the account, the holdings and `fills`.
+    `turn` holds their places in the book, in sequence; `price` is by order, `volume` by asset.
+    Changes orders, the account, holdings, `used`, `fills`.
     """
+    granted = np.zeros(turn.size)
+    for at in range(turn.size):
+        order = book[turn[at]]
+        if is_working(order):
+            i = order["asset"]
+            demand = order["quantity"] - order["filled"]
+            granted[at] = grant(demand, order["step"], bar, volume[i], max_participation, used[i])
     cash = account[0]["cash"]
     factor = 1.0
-    all_fit = total_cost(book, granted, price, 1.0, costs) <= cash + tolerance
-    if not all_fit and policy == SCALE and group != RESTING:
-        factor = affordable_factor(book, granted, price, cash, tolerance, costs)
-    one_by_one = not all_fit and (policy != SCALE or group == RESTING)
-    for k in range(granted.size):
-        if granted[k] == 0.0:
+    all_fit = total_cost(book, turn, granted, price, 1.0, costs) <= cash + tolerance
+    one_by_one = not all_fit and (policy != SCALE or is_resting)
+    if not all_fit and not one_by_one:
+        factor = affordable_factor(book, turn, granted, price, cash, tolerance, costs)
+    for at in range(turn.size):
+        if granted[at] == 0.0:
             continue
+        k = turn[at]
         order = book[k]
-        quantity = scaled(granted[k], factor, order["step"])
+        quantity = scaled(granted[at], factor, order["step"])
         if one_by_one:
             cash = account[0]["cash"]
             if policy == REJECT:
-                fits = is_affordable(order, granted[k], price[k], cash, tolerance, costs)
-                quantity = granted[k] if fits else 0.0
+                fits = is_affordable(order, granted[at], price[k], cash, tolerance, costs)
+                quantity = granted[at] if fits else 0.0
             else:
-                quantity = largest_affordable(order, granted[k], price[k], cash, tolerance, costs)
+                quantity = largest_affordable(order, granted[at], price[k], cash, tolerance, costs)
         if quantity >= ZERO_QUANTITY:
-            fill(order, quantity, price[k], bar, account, holdings, fills, n_fills, costs)
+            i = order["asset"]
+            fill(order, quantity, price[k], bar, account[0], holdings[i], fills[n_fills[0]], costs)
+            n_fills[0] += 1
         else:
             quantity = 0.0
-        if quantity < granted[k] and is_working(order):
+        if quantity < granted[at] and is_working(order):
             refuse(order, INSUFFICIENT_CASH, bar)
 
 
@@ -237,11 +231,11 @@ def match_orders(
     low: Floats,
     close: Floats,
     volume: Floats,
+    gone_from: Ints,
     book: Records,
     account: Records,
     holdings: Records,
-    used: Floats,
-    used_in: Ints,
+    used: Records,
     max_participation: float,
     policy: int,
     costs: CostParams,
@@ -261,7 +255,9 @@ def match_orders(
     market, open_, high, low, close, volume : (n_assets,) arrays
         The price of market orders, the bar (NaN or <= 0: the asset has none, its orders rest),
         and the volume that the participation cap is a part of (not read without a cap).
-    book, account, holdings, used, used_in
+    gone_from : (n_assets,) array
+        The first bar at which an asset is known to have ended; its orders are cancelled.
+    book, account, holdings, used
         The state of the account; changed. Finished orders leave the book.
     policy : int
         Code of `CashPolicy`.
@@ -269,52 +265,53 @@ def match_orders(
     n_done, n_fills : (1,) arrays: rows used in the two tables; changed.
     """
     n = account[0]["n_working"]
-    group = np.full(n, NOT_NOW, np.int64)
-    rank = np.empty(n, np.int64)
     price = np.empty(n)
-    waiting = np.zeros((N_GROUPS, PURCHASE + 1), np.int64)
+    place = np.empty(n, np.int64)
+    # Where the orders of each place begin in the sequence; counted first, then summed.
+    begin = np.zeros(N_PLACES + 1, np.int64)
     for k in range(n):
         order = book[k]
+        place[k] = NOT_NOW
         if order["created"] < since:
             continue
         i = order["asset"]
-        which = group_of(order)
+        if gone_from[i] <= bar:
+            finish(order, CANCELLED, DELISTED, bar)
+            continue
+        group = group_of(order)
         price[k] = price_before_slippage(
-            order, which, market[i], open_[i], high[i], low[i], close[i]
+            order, group, market[i], open_[i], high[i], low[i], close[i]
         )
         if not price[k] > 0.0:
             continue
         if order["type"] == STOP:
             order["triggered"] = True
-        group[k] = which
-        rank[k] = rank_of(order, which, holdings[i]["quantity"])
-        waiting[which, rank[k]] += 1
+        place[k] = group * N_RANKS + rank_of(order, group, holdings[i]["quantity"])
+        begin[place[k] + 1] += 1
+    for at in range(N_PLACES):
+        begin[at + 1] += begin[at]
+    sequence = np.empty(begin[N_PLACES], np.int64)
+    following = begin.copy()
+    for k in range(n):
+        if place[k] != NOT_NOW:
+            sequence[following[place[k]]] = k
+            following[place[k]] += 1
 
-    for now in range(N_GROUPS):
+    for group in range(N_GROUPS):
         tolerance = cash_tolerance(account[0]["cash"])
-        for turn in range(PURCHASE):
-            if waiting[now, turn] > 0:
-                sell_in_turn(
-                    in_turn(group, rank, now, turn), price, bar, volume, book, account, holdings,
-                    used, used_in, max_participation, costs, fills, n_fills,
+        for rank in range(N_RANKS):
+            at = group * N_RANKS + rank
+            turn = sequence[begin[at] : begin[at + 1]]
+            if turn.size == 0:
+                continue
+            if rank == PURCHASE:
+                buy_in_turn(
+                    turn, price, bar, volume, group == RESTING, policy, tolerance, book, account,
+                    holdings, used, max_participation, costs, fills, n_fills,
                 )  # fmt: skip
-        if waiting[now, PURCHASE] > 0:
-            granted = grant_buys(
-                in_turn(group, rank, now, PURCHASE), bar, volume, book, used, used_in,
-                max_participation,
-            )  # fmt: skip
-            buy_granted(
-                book, granted, price, now, policy, bar, tolerance, account, holdings, costs, fills,
-                n_fills,
-            )  # fmt: skip
+            else:
+                sell_in_turn(
+                    turn, price, bar, volume, book, account, holdings, used,
+                    max_participation, costs, fills, n_fills,
+                )  # fmt: skip
     clear_finished(book, account, done, n_done)
-
-
-@kernel
-def in_turn(group: Ints, rank: Ints, now: int, turn: int) -> Ints:
-    """Mark the orders of one group and rank with 1, by order."""
-    chosen = np.zeros(group.size, np.int64)
-    for k in range(group.size):
-        if group[k] == now and rank[k] == turn:
-            chosen[k] = 1
-    return chosen

@@ -215,7 +215,7 @@ def plan(
     for i in range(n):
         if reason[i] == UNDECIDED:
             reason[i] = ORDERED if trade[i] != 0.0 else ROUNDS_TO_ZERO_SHARES
-            if reason[i] == ORDERED:
+            if reason[i] == ORDERED and params.max_cost_bps < math.inf:
                 value = abs(trade[i]) * price[i] * multiplier[i]
                 cost = estimated_cost(trade[i], price[i], multiplier[i], costs)
                 if cost / value * 1e4 > params.max_cost_bps + BPS_TOLERANCE:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ml4t.backtest.enums import OrderSide, OrderType
 from ml4t.backtest.kernel.jit import inlined_kernel, kernel
-from ml4t.backtest.records import Floats, Record
+from ml4t.backtest.records import Record
 
 BUY = OrderSide.BUY.code
 MARKET = OrderType.MARKET.code
@@ -65,9 +65,3 @@ def price_before_slippage(
 def slips(order: Record) -> bool:
     """Whether slippage applies: a limit order never fills worse than its limit."""
     return bool(order["type"] != LIMIT)
-
-
-@kernel
-def middle(high: Floats, low: Floats) -> Floats:
-    """Return the middle of high and low, (n_assets,)."""
-    return 0.5 * (high + low)

@@ -36,6 +36,8 @@ def ledger_until(ledger: Ledger, stop: int) -> Ledger:
     cut.multiplier = ledger.multiplier.copy()
     cut.fills.append(fills)
 
+    ends = ledger.ends.records()
+    cut.ends.append(ends[ends["bar"] < stop])
     plans = ledger.plans.records()
     cut.plans.append(plans[plans["bar"] < stop])
     rows = ledger.plan_rows.records()
@@ -54,6 +56,8 @@ def ledger_until(ledger: Ledger, stop: int) -> Ledger:
 
     cut.account["n_working"] = working.size
     cut.account["next_order_id"] = orders.size
+    cut.account["n_plans"] = len(cut.plans)
+    cut.account["n_recorded"] = stop
     if stop:
         cut.account["cash"] = cut.equity["cash"][-1]
     _replay_holdings(fills, cut.holdings)

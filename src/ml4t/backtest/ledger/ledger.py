@@ -12,6 +12,7 @@ from ml4t.backtest.kernel import accounting
 from ml4t.backtest.ledger.tables import Table
 from ml4t.backtest.records import (
     ACCOUNT,
+    END,
     EQUITY,
     FILL,
     HOLDING,
@@ -19,8 +20,8 @@ from ml4t.backtest.records import (
     PLAN,
     PLAN_ROW,
     TRADE,
+    VOLUME_USE,
     Floats,
-    Ints,
     Records,
 )
 
@@ -48,27 +49,31 @@ class Ledger:
     ) -> None:
         self.timestamps = timestamps
         self.equity: Records = np.zeros(n_bars, EQUITY)
-        self._n_recorded = 0
         self.assets = assets
         self.index = {name: i for i, name in enumerate(assets)}
         n = len(assets)
         self.account: Records = np.zeros(1, ACCOUNT)
         self.account["cash"] = cash
         self.holdings: Records = _no_holdings(n)
-        self.volume_used: Floats = np.zeros(n)
-        self.volume_used_in: Ints = np.full(n, -1, np.int64)
+        self.volume_used: Records = _no_volume_used(n)
         self.multiplier: Floats = np.ones(n)
         self.book: Records = np.zeros(64, ORDER)
         self.done = Table(ORDER)
         self.fills = Table(FILL)
         self.plans = Table(PLAN)
         self.plan_rows = Table(PLAN_ROW)
+        self.ends = Table(END)
         self._rows_of_done: dict[int, int] = {}
 
     @property
     def n_working(self) -> int:
         """How many orders are in the book."""
         return int(self.account["n_working"][0])
+
+    @property
+    def n_plans(self) -> int:
+        """How many plans were applied."""
+        return int(self.account["n_plans"][0])
 
     @property
     def cash(self) -> float:
@@ -86,11 +91,7 @@ class Ledger:
         Cash and holdings must not have changed since the last of them that is; `marks` is
         (n_bars, n_assets).
         """
-        if self._n_recorded < stop:
-            accounting.record_equity(
-                self._n_recorded, stop, marks, self.cash, self.holdings, self.equity
-            )
-            self._n_recorded = stop
+        accounting.record_equity(stop, marks, self.account, self.holdings, self.equity)
 
     def book_with_room(self, n: int) -> Records:
         """Return the book, grown if need be so that `n` more orders fit."""
@@ -109,19 +110,17 @@ class Ledger:
         index = {name: i for i, name in enumerate(assets)}
         moved = np.array([index[name] for name in self.assets], np.int64)
         holdings = _no_holdings(len(assets))
-        used = np.zeros(len(assets))
-        used_in = np.full(len(assets), -1, np.int64)
+        used = _no_volume_used(len(assets))
         if moved.size:
             holdings[moved] = self.holdings
             used[moved] = self.volume_used
-            used_in[moved] = self.volume_used_in
             self.working["asset"] = moved[self.working["asset"]]
             for table in (self.done, self.fills, self.plan_rows):
                 records = table.records().copy()
                 records["asset"] = moved[records["asset"]]
                 table.replace(records)
         self.assets, self.index = assets, index
-        self.holdings, self.volume_used, self.volume_used_in = holdings, used, used_in
+        self.holdings, self.volume_used = holdings, used
         self.multiplier = np.ones(len(assets))
 
     def book_row(self, order_id: int) -> int | None:
@@ -179,3 +178,10 @@ def _no_holdings(n: int) -> Records:
     holdings["entry_price"] = np.nan
     holdings["entry"] = -1
     return holdings
+
+
+def _no_volume_used(n: int) -> Records:
+    """Return what is used of the volume of `n` assets before the first bar."""
+    used = np.zeros(n, VOLUME_USE)
+    used["bar"] = -1
+    return used

@@ -55,12 +55,6 @@ class Table:
         self.used[0] = used + records.size
         return added
 
-    def append_row(self, values: tuple[float, ...]) -> None:
-        """Add one row, given by its fields in their order."""
-        block = self.room(1)
-        block[int(self.used[0])] = values
-        self.used[0] += 1
-
     def records(self) -> Records:
         """Return all rows as one array, a copy unless they are in one block."""
         open_rows = self._block[: int(self.used[0])]

@@ -1,0 +1,142 @@
+"""run_weights: a whole weight schedule, with the bar loop inside the kernel."""
+
+from __future__ import annotations
+
+from ml4t.backtest.config import BacktestConfig
+from ml4t.backtest.enums import CashPolicy, Delisting, ExecutionMode
+from ml4t.backtest.errors import InputError
+from ml4t.backtest.execution.alignment import AlignedSchedule
+from ml4t.backtest.execution.inputs import check_mentioned
+from ml4t.backtest.execution.schedule import as_schedule
+from ml4t.backtest.feed.bars import Bars
+from ml4t.backtest.feed.datafeed import as_feed
+from ml4t.backtest.feed.market import check_columns, market_prices, volumes
+from ml4t.backtest.frames import LedgerFrames
+from ml4t.backtest.kernel import loop
+from ml4t.backtest.ledger.ledger import Ledger
+from ml4t.backtest.result import BacktestResult
+
+# Rows of a table that are asked for at once at most; memory that is not written costs nothing.
+_LARGEST_RESERVE = 2**24
+# Bars between two chances for Ctrl-C.
+_BARS_AT_ONCE = 512
+
+
+def run_weights(
+    prices: object,
+    weights: object,
+    config: BacktestConfig | None = None,
+    align: str = "exact",
+) -> BacktestResult:
+    """Trade a weight schedule over prices, with the whole bar loop compiled.
+
+    Fill by fill and bit by bit the same as an event-driven strategy that calls
+    `TargetWeightExecutor.execute` with each row at its bar, under ``config.rebalance``.
+
+    Parameters
+    ----------
+    prices : DataFeed, dataframe or path
+        See `DataFeed`.
+    weights : WeightSchedule, dataframe, path, or dict of time to weights
+        A row is decided at the close of the bar of its time and traded as
+        ``config.execution_mode`` says. See `WeightSchedule.from_frame`.
+    config : BacktestConfig, optional
+        None: the defaults.
+    align : {"exact", "next"}
+        "exact": a time that is no bar raises. "next": it moves to the next bar.
+
+    Returns
+    -------
+    BacktestResult
+
+    Raises
+    ------
+    ValueError
+        For prices, weights or times that cannot be used, with the first offender; for a held
+        asset without a weight under ``unmentioned="error"``.
+
+    """
+    settings = BacktestConfig() if config is None else config
+    if not isinstance(settings, BacktestConfig):
+        raise InputError(
+            f"config: a {type(config).__name__} is not a BacktestConfig; pass BacktestConfig(...)"
+        )
+    bars = as_feed(prices).bars
+    check_columns(bars, settings)
+    schedule = as_schedule(weights).aligned(bars, align)
+    ledger = _replay(bars, schedule, settings)
+    return BacktestResult(settings, LedgerFrames(bars, ledger))
+
+
+def _replay(bars: Bars, schedule: AlignedSchedule, config: BacktestConfig) -> Ledger:
+    """Run the schedule on a fresh account."""
+    n_bars, n_assets = bars.close.shape
+    ledger = Ledger(bars.assets, config.initial_cash, list(bars.timestamps), n_bars)
+    rules = config.rebalance
+    bar_arrays = loop.BarArrays(
+        market=market_prices(bars, config),
+        open=bars.open,
+        high=bars.high,
+        low=bars.low,
+        close=bars.close,
+        volume=volumes(bars),
+        mark=bars.mark,
+        gone_from=bars.gone_from,
+    )
+    run = loop.RunParams(
+        is_same_bar=config.execution_mode is ExecutionMode.SAME_BAR,
+        must_mention=rules.unmentioned == "error",
+        max_participation=config.participation,
+        cash_policy=CashPolicy(config.insufficient_cash).code,
+        delisting=Delisting(config.delisting).code,
+    )
+    decisions = loop.Decisions(schedule.row_of_bar, schedule.weights)
+    _reserve(ledger, n_assets, len(schedule.weights))
+    bar = 0
+    while bar < n_bars:
+        stop = min(bar + _BARS_AT_ONCE, n_bars)
+        state, log = _with_room(ledger, n_assets)
+        bar, why = loop.run_bars(
+            bar, stop, bar_arrays, decisions, run, rules.params, config.costs.params, state, log
+        )
+        if why == loop.UNMENTIONED:
+            requested = schedule.weights[schedule.row_of_bar[bar]]
+            check_mentioned(
+                bars.assets, ledger.holdings["quantity"], requested, bars.timestamps[bar]
+            )
+    ledger.record_equity(n_bars, bars.mark)
+    return ledger
+
+
+def _reserve(ledger: Ledger, n_assets: int, n_decisions: int) -> None:
+    """Make one block of each table for all that is expected: rows of one block are not copied."""
+    expected = min((n_decisions + 3) * n_assets, _LARGEST_RESERVE)
+    for table in (ledger.done, ledger.fills, ledger.plan_rows):
+        table.room(expected)
+    ledger.plans.room(min(n_decisions, _LARGEST_RESERVE))
+
+
+def _with_room(ledger: Ledger, n_assets: int) -> tuple[loop.AccountArrays, loop.LogArrays]:
+    """Return the arrays of a ledger with room for one bar at least."""
+    most = loop.room_needed(ledger.n_working, n_assets)
+    state = loop.AccountArrays(
+        account=ledger.account,
+        book=ledger.book_with_room(most - ledger.n_working),
+        holdings=ledger.holdings,
+        volume_used=ledger.volume_used,
+        multiplier=ledger.multiplier,
+        equity=ledger.equity,
+    )
+    log = loop.LogArrays(
+        done=ledger.done.room(most),
+        n_done=ledger.done.used,
+        fills=ledger.fills.room(most),
+        n_fills=ledger.fills.used,
+        ends=ledger.ends.room(n_assets),
+        n_ends=ledger.ends.used,
+        plans=ledger.plans.room(1),
+        n_plans=ledger.plans.used,
+        plan_rows=ledger.plan_rows.room(n_assets),
+        n_plan_rows=ledger.plan_rows.used,
+    )
+    return state, log
