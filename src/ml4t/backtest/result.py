@@ -14,7 +14,8 @@ from ml4t.backtest import storage
 from ml4t.backtest.config import BacktestConfig
 from ml4t.backtest.errors import InputError, MissingExtraError, listed
 from ml4t.backtest.frames import FRAMES, RunFrames
-from ml4t.backtest.ledger.audit import Books, Violation, audit_books
+from ml4t.backtest.ledger.audit import audit_books
+from ml4t.backtest.ledger.books import Books, Violation
 from ml4t.backtest.metrics import performance
 from ml4t.backtest.records import EQUITY, Ints, Records
 
@@ -188,7 +189,8 @@ class BacktestResult:
         Returns
         -------
         list of Violation
-            Empty for a run whose books are in order. `ledger/audit.py` has the list of checks.
+            Empty for a run whose books are in order. `ledger/audit.py` has the list of checks,
+            which are those of a cash account.
             What the account itself held at the end is compared for a fresh result only: it is in
             no table.
         """
@@ -198,7 +200,10 @@ class BacktestResult:
                 equity=self.equity,
                 orders=self.orders,
                 fills=self.fills,
+                trades=self.trades,
                 positions=self.positions,
+                rebalances=self.rebalances,
+                ends=self.ends,
                 holdings=self._frames.holdings,
             )
         )
