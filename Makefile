@@ -2,12 +2,15 @@
 PYTHON ?= python3
 VENV := .venv
 ifeq ($(OS),Windows_NT)
-BIN := $(VENV)/Scripts
+SCRIPTS := Scripts
 else
-BIN := $(VENV)/bin
+SCRIPTS := bin
 endif
+BIN := $(VENV)/$(SCRIPTS)
+# Other engines have an environment of their own: they must not decide what versions we test with.
+PEERS := .venv-peers
 
-.PHONY: help demo test lint type bench docs dist dist-check clean
+.PHONY: help demo test lint type bench peers docs dist dist-check clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -45,8 +48,17 @@ lint: $(VENV)/dev  ## Check style and the import contracts
 type: $(VENV)/dev  ## Check types
 	$(BIN)/mypy
 
-bench: $(VENV)/dev  ## Measure against the floor and print the table
-	$(BIN)/python benchmarks/engine_against_floor.py
+$(PEERS)/made: pyproject.toml
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/$(SCRIPTS)/python -m pip install --quiet --upgrade pip
+	$(PEERS)/$(SCRIPTS)/python -m pip install --quiet -e ".[peers]"
+	@touch $@
+
+bench: $(VENV)/dev  ## Measure against the floors and print the tables
+	$(BIN)/python -m benchmarks.compare
+
+peers: $(PEERS)/made  ## Measure against other engines too, and write docs/speed.md (many minutes)
+	$(PEERS)/$(SCRIPTS)/python -m benchmarks.compare --write
 
 docs: $(VENV)/docs  ## Build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
@@ -59,4 +71,4 @@ dist-check: dist  ## Install both in clean environments and use them from elsewh
 	$(BIN)/python .ci/check_dist.py dist
 
 clean:  ## Remove the environment and everything that tools left
-	rm -rf $(VENV) site dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) site dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from ml4t.backtest import BacktestConfig, BacktestResult, Broker, DataFeed, Engine, Strategy
@@ -83,6 +84,33 @@ def buy(asset: str, quantity: float) -> Action:
 
 def sell(asset: str, quantity: float) -> Action:
     return lambda data, broker: broker.submit_order(asset, quantity, "sell")
+
+
+def assert_promises(feed: DataFeed, checks: str = "raise") -> None:
+    """Hold a feed to what it promises whatever it was made of."""
+    bars = feed.bars
+    assert (np.diff(bars.times) > 0).all()
+    assert list(bars.assets) == sorted(set(bars.assets))
+    for matrix in (bars.open, bars.high, bars.low, bars.close, bars.mark):
+        assert matrix.flags.c_contiguous
+        assert matrix.dtype == np.float64
+        assert not np.isinf(matrix).any()
+    if bars.volume is not None:
+        assert (bars.volume >= 0.0).all()
+        assert np.isfinite(bars.volume).all()
+    if checks == "raise":
+        assert not (bars.close <= 0.0).any()
+        assert bars.vwap is None or not (bars.vwap <= 0.0).any()
+    assert repr(feed)
+    assert set(feed.ends_inferred) <= set(feed.assets)
+
+
+def attempt(call: Callable[[], Any], *errors: type[Exception]) -> tuple[Any, str]:
+    """What a call returns and an empty string, or None and the message of one of the errors."""
+    try:
+        return call(), ""
+    except errors as error:
+        return None, str(error) or "an error without a message"
 
 
 def state_of(broker: Broker) -> tuple[object, ...]:

@@ -42,6 +42,7 @@ from ml4t.backtest.costs import (
     Slippage,
 )
 from ml4t.backtest.errors import DataWarning
+from ml4t.backtest.ledger.ledger import Ledger
 
 T = TypeVar("T")
 Weights = dict[str, float]
@@ -303,6 +304,9 @@ class Market:
         ]
         return pl.DataFrame(rows, infer_schema_length=None)
 
+    def feed(self) -> DataFeed:
+        return feed_of(self.frame())
+
     def settings(self) -> BacktestConfig:
         given = dict(self.config)
         return BacktestConfig(
@@ -450,32 +454,38 @@ class Script(Strategy):
         self.broker = broker
 
 
+def feed_of(frame: pl.DataFrame) -> DataFeed:
+    """A feed of random prices: they hold some that are none, and opens outside of their bar."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        return DataFeed(frame, checks="warn")
+
+
 def run(
     market: Market, decide: Callable[..., object] | None = None, frame: pl.DataFrame | None = None
 ) -> tuple[BacktestResult, Broker]:
     """Run a market; returns the result and the broker at the end."""
     script = Script(market, decide)
-    # Random markets hold prices that are none, and an open outside of its bar.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)
-        feed = DataFeed(market.frame() if frame is None else frame, checks="warn")
+    feed = market.feed() if frame is None else feed_of(frame)
     result = Engine(feed, script, market.settings()).run()
     return result, script.broker
 
 
-def tables(result: BacktestResult, broker: Broker) -> dict[str, np.ndarray]:
-    """Every record table of a run."""
-    ledger = broker.ledger
+def tables(ledger: Ledger) -> dict[str, np.ndarray]:
+    """Every record table of a run, and what the account is at its end."""
     return {
-        "equity": result.equity_records,
+        "equity": ledger.equity,
         "orders": ledger.all_orders(),
         "fills": ledger.fills.records(),
         "plans": ledger.plans.records(),
         "rows": ledger.plan_rows.records(),
+        "ends": ledger.ends.records(),
+        "holdings": ledger.holdings,
+        "account": ledger.account,
     }
 
 
 def digests(market: Market) -> dict[str, str]:
     """A hash of every record table of a run."""
-    found = tables(*run(market))
+    found = tables(run(market)[1].ledger)
     return {name: hashlib.sha256(table.tobytes()).hexdigest() for name, table in found.items()}

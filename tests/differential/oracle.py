@@ -783,18 +783,22 @@ class Account:
             return True
         return False
 
-    def plan(self, targets: dict[str, float], bar: dict) -> PlanAnswer:
-        """Plan at the close of this bar. The cancels are indices into ``working()``."""
+    def plan(self, targets: dict[str, float], bar: dict, rules: dict | None = None) -> PlanAnswer:
+        """Plan at the close of this bar. The cancels are indices into ``working()``.
+
+        ``rules`` override those of the config.
+        """
         closes = {asset: candle["close"] for asset, candle in bar.items() if has_bar(bar, asset)}
         held = {asset: quantity for asset, (quantity, _) in self.positions.items()}
-        settings = (self.config["multipliers"], self.config["rebalance"], self.cost)
+        rules = {**self.config["rebalance"], **(rules or {})}
+        settings = (self.config["multipliers"], rules, self.cost)
         return plan(targets, self.cash, held, closes, self.marks, self.working(), *settings)
 
-    def apply(self, answer: PlanAnswer, plan_idx: int):
+    def apply(self, answer: PlanAnswer, plan_idx: int, reason: str = "rebalance"):
         """Apply a plan: cancels first, then orders in sequence."""
         working = self.working()
         for i in answer.cancels:
-            self.cancel(working[i].order_id, "rebalance")
+            self.cancel(working[i].order_id, reason)
         for asset, quantity, step in answer.orders:
             self.submit(asset, quantity, step=step, plan_idx=plan_idx)
 

@@ -1,10 +1,12 @@
-"""The random cases of `differential.markets`, drawn by hypothesis so that they shrink."""
+"""What tests draw: anything at all, and the cases of `differential.markets`, which shrink so."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import numpy as np
+import pandas as pd
 from hypothesis import strategies as st
 
 from differential.markets import PlanCase, market, plan_case
@@ -46,3 +48,22 @@ def _is_valid(case: PlanCase) -> bool:
 
 plan_cases = _drawn(plan_case).filter(_is_valid)
 markets = _drawn(market)
+
+ODD_NUMBERS = st.sampled_from(
+    [
+        *(0, -0.0, -1, 1, 5e-324, 1e-10, 1e308, float("nan"), float("inf"), -float("inf")),
+        *(10**400, 2**31, 2**63, np.float32(0.5), np.int64(7), 1j),
+    ]
+)
+#: What a careless caller may pass.
+ANYTHING = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    ODD_NUMBERS,
+    st.text(max_size=8),
+    st.sampled_from(
+        [np.True_, b"x", (), [], {}, [1.0], np.ones(2), pd.NaT, object, {"kind": "none"}]
+    ),
+)

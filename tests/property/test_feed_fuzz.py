@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers import assert_promises
 from ml4t.backtest import DataFeed
 from ml4t.backtest.errors import DataError, DataWarning
 
@@ -53,7 +53,7 @@ def frames(draw: Any) -> object:
     if zone:
         times = times.dt.replace_time_zone(zone)
     columns = {"date": times, "asset": pl.Series(names, dtype=pl.String)}
-    for name in ("open", "high", "low", "close", "volume"):
+    for name in ("open", "high", "low", "close", "volume", "vwap"):
         if name == "close" or draw(st.booleans()):
             columns[name] = _column(draw, n)
     for name in ("date", "asset", "close"):
@@ -83,20 +83,7 @@ def _check(source: object, checks: str = "raise", wide: bool = False, **options:
             feed = make(source, checks=checks, **options)
         except DataError:
             return
-    bars = feed.bars
-    assert (np.diff(bars.times) > 0).all()
-    assert list(bars.assets) == sorted(set(bars.assets))
-    for matrix in (bars.open, bars.high, bars.low, bars.close, bars.mark):
-        assert matrix.flags.c_contiguous
-        assert matrix.dtype == np.float64
-        assert not np.isinf(matrix).any()
-    if bars.volume is not None:
-        assert (bars.volume >= 0.0).all()
-        assert np.isfinite(bars.volume).all()
-    if checks == "raise":
-        assert not (bars.close <= 0.0).any()
-    assert repr(feed)
-    assert set(feed.ends_inferred) <= set(feed.assets)
+    assert_promises(feed, checks)
 
 
 @settings(max_examples=150, deadline=None)

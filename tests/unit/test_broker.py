@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime
 from typing import Any
@@ -112,12 +111,6 @@ def test_a_bad_step_changes_nothing(timestamp: datetime, bars: Any, match: str) 
     assert broker.cash == 400.0
 
 
-def test_a_step_needs_volume_where_participation_is_capped() -> None:
-    broker = Broker(BacktestConfig(max_participation=0.1))
-    with pytest.raises(ValueError, match="'A' has no 'volume'"):
-        broker.step(day(0), {"A": {"close": 1.0}})
-
-
 def test_a_broker_on_a_feed_is_not_stepped() -> None:
     broker = Broker(bars=feed_of({"A": [10.0]}).bars)
     with pytest.raises(StateError, match="follows a feed"):
@@ -224,52 +217,6 @@ def test_rows_of_old_plans_keep_their_names() -> None:
 
 
 # ---------------------------------------------------------------------- orders
-
-BAD_ORDERS: list[tuple[tuple[Any, ...], str]] = [
-    (("A", 0), "'A': quantity=0 must be finite and not 0"),
-    (("A", 1e-10), "quantity=1e-10 must be"),
-    (("A", NAN), "quantity=nan must be finite"),
-    (("A", float("inf")), "quantity=inf must be finite"),
-    (("A", True), "quantity=True is not a number"),
-    (("A", np.True_), "is not a number"),
-    (("A", "5"), "quantity='5' is not a number"),
-    (("A", None), "quantity=None is not a number"),
-    (("A", -5, "buy"), "negative and side='buy'"),
-    (("A", -5, OrderSide.SELL), "negative and side='sell'"),
-    (("A", 5, "hold"), "side='hold' is not 'buy' or 'sell'"),
-    ((5, 5), "5 is not a string"),
-    ((None, 5), "None is not a string"),
-]
-
-
-@pytest.mark.parametrize(("arguments", "match"), BAD_ORDERS)
-def test_a_bad_order_changes_nothing(arguments: tuple[Any, ...], match: str) -> None:
-    broker = invested()
-    before = state_of(broker)
-    with pytest.raises(ValueError, match=match):
-        broker.submit_order(*arguments)
-    assert state_of(broker) == before
-
-
-@pytest.mark.parametrize(
-    "ask",
-    [
-        lambda broker: broker.submit_order("APPL", 1),
-        lambda broker: broker.close_position("APPL"),
-        lambda broker: TargetWeightExecutor().execute({"APPL": 0.5}, broker.data, broker),
-        lambda broker: broker.submit_plan(
-            plan_rebalance({"APPL": 0.5}, PortfolioSnapshot(cash=1_000.0, prices={"APPL": 10.0}))
-        ),
-    ],
-    ids=["submit_order", "close_position", "execute", "submit_plan"],
-)
-def test_an_asset_that_the_feed_does_not_have(ask: Callable[[Broker], object]) -> None:
-    broker = Broker(bars=feed_of({"AAPL": [10.0], "MSFT": [20.0]}).bars)
-    broker.advance(0)
-    before = state_of(broker)
-    with pytest.raises(ValueError, match=r"'APPL'.*nearest: 'AAPL'"):
-        ask(broker)
-    assert state_of(broker) == before
 
 
 @pytest.mark.parametrize(

@@ -170,17 +170,18 @@ def test_rates_are_fractions(model: Any, rate: Any) -> None:
         ),
         (
             lambda: BacktestConfig(initial_cash=-1.0),
-            "BacktestConfig: initial_cash=-1.0 is not allowed; pass a number > 0",
+            "BacktestConfig: initial_cash=-1.0 is not allowed; pass a finite number > 0",
         ),
         (
             lambda: BacktestConfig(max_participation=0.0),
-            "BacktestConfig: max_participation=0.0 is not allowed; pass a number > 0 or None",
+            "BacktestConfig: max_participation=0.0 is not allowed; "
+            "pass a finite number > 0 or None",
         ),
         (
             lambda: BacktestConfig(commission=0.001),
             "BacktestConfig: commission=0.001 is not allowed; "
             "pass a NoCommission or a PercentCommission or a PerShareCommission or a "
-            "FixedCommission",
+            "FixedCommission or an object with a method commission(asset, quantity, notional)",
         ),
         (
             lambda: BacktestConfig(execution_mode="now"),

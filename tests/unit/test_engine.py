@@ -49,13 +49,6 @@ def test_a_feed_is_a_feed() -> None:
         Engine(long_frame(CLOSE), Strategy())  # type: ignore[arg-type]
 
 
-def test_participation_needs_volume_before_anything_runs() -> None:
-    config = BacktestConfig(max_participation=0.1)
-    with pytest.raises(ValueError, match=r"max_participation=0\.1 needs a volume column"):
-        Engine(feed_of(CLOSE), Strategy(), config)
-    Engine(feed_of({"A": [1.0]}, volume={"A": [1.0]}), Strategy(), config).run()
-
-
 def test_start_and_end_are_called_once() -> None:
     calls: list[tuple[str, float]] = []
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pytest
 
-from helpers import bars_of, day, run_script, state_of
+from helpers import bars_of, day, state_of
 from ml4t.backtest import Broker, OrderSide, OrderType
 from ml4t.backtest.errors import OrderError
 
@@ -159,48 +158,3 @@ def test_numbers_of_any_kind_are_taken(number: Any) -> None:
     stop = broker.submit_order("A", number, "sell", "stop", stop_price=number)
     assert (limit.quantity, limit.limit_price, limit.stop_price) == (5.0, 5.0, None)
     assert (stop.quantity, stop.limit_price, stop.stop_price) == (5.0, None, 5.0)
-
-
-@pytest.mark.parametrize("kind", ["market", "limit", "stop", "market_on_close"])
-def test_an_asset_that_the_feed_does_not_have(kind: str) -> None:
-    seen: list[tuple[object, object]] = []
-
-    def refused(do: Callable[[], object], broker: Broker) -> None:
-        before = state_of(broker)
-        with pytest.raises(OrderError, match=r"no asset 'APPL'.*nearest: 'AAPL'"):
-            do()
-        seen.append((before, state_of(broker)))
-
-    def act(data: Any, broker: Broker) -> None:
-        prices = {f"{kind}_price": 10.0} if kind in ("limit", "stop") else {}
-        refused(lambda: broker.submit_order("APPL", 5, order_type=kind, **prices), broker)
-        refused(lambda: broker.order_target_percent("APPL", 0.5), broker)
-        refused(lambda: broker.order_target_value("APPL", 500.0), broker)
-        refused(lambda: broker.close_position("APPL"), broker)
-
-    result = run_script({0: act}, {"AAPL": [10.0, 11.0], "MSFT": [20.0, 20.0]})
-    assert len(seen) == 4
-    assert all(before == after for before, after in seen)
-    assert result.fills.is_empty()
-
-
-@pytest.mark.parametrize("weight", [NAN, INF, -INF, True, "0.5", None], ids=repr)
-def test_weights_that_order_target_percent_refuses(weight: Any) -> None:
-    broker = invested()
-    before = state_of(broker)
-    with pytest.raises(ValueError, match="A"):
-        broker.order_target_percent("A", weight)
-    assert state_of(broker) == before
-
-
-@pytest.mark.parametrize(
-    "value",
-    [NAN, INF, -INF, "500", None, True],
-    ids=repr,
-)
-def test_values_that_order_target_value_refuses(value: Any) -> None:
-    broker = invested()
-    before = state_of(broker)
-    with pytest.raises(ValueError, match="A"):
-        broker.order_target_value("A", value)
-    assert state_of(broker) == before

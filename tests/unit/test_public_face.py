@@ -44,6 +44,7 @@ NAMES = [
     "as_weights",
     "plan_rebalance",
     "run_backtest",
+    "run_weights",
 ]
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "src" / "ml4t" / "backtest"

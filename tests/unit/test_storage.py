@@ -152,24 +152,6 @@ def saved(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-@pytest.mark.parametrize("name", [*(f"{name}.parquet" for name in FRAMES), "result.json"])
-@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "first", "middle", "last"])
-def test_a_file_that_is_damaged(saved: Path, name: str, damage: str) -> None:
-    path = saved / name
-    content = bytearray(path.read_bytes())
-    if damage == "missing":
-        path.unlink()
-    elif damage in ("empty", "cut"):
-        path.write_bytes(content[: 0 if damage == "empty" else -20])
-    else:
-        at = {"first": 0, "middle": len(content) // 2, "last": len(content) - 1}[damage]
-        content[at] ^= 1
-        path.write_bytes(content)
-    with pytest.raises(ResultError, match=name) as caught:
-        BacktestResult.load(saved)
-    assert "restore the folder" in str(caught.value)
-
-
 def means_the_same(one: bytes, other: bytes) -> bool:
     """White space between words, and the 17th digit of some numbers, say nothing."""
     try:
@@ -191,39 +173,11 @@ def test_any_changed_character_of_the_description(saved: Path) -> None:
             BacktestResult.load(saved)
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"not json", "is not JSON"),
-        (b"\xff\xfe", "is not JSON"),
-        (b"[1, 2]", "is not the description"),
-        (b"{}", "is not the description"),
-        (b'{"format": 1, "packages": {"ml4t-backtest": "0.1"}}', r"format is 1 .* \(0\.1\)"),
-        (b'{"format": 9, "packages": {"ml4t-backtest": "9.9"}}', r"format is 9 .* \(9\.9\)"),
-        (b'{"format": 2}', "was changed"),
-    ],
-)
-def test_a_description_that_is_none(saved: Path, content: bytes, message: str) -> None:
-    (saved / "result.json").write_bytes(content)
-    with pytest.raises(ResultError, match=rf"result\.json: .*{message}"):
-        BacktestResult.load(saved)
-
-
 def test_files_of_two_results(saved: Path, tmp_path: Path) -> None:
     idle().save(tmp_path / "other")
     (saved / "equity.parquet").write_bytes((tmp_path / "other" / "equity.parquet").read_bytes())
     with pytest.raises(ResultError, match=r"equity\.parquet: .* is not as it was saved"):
         BacktestResult.load(saved)
-
-
-def test_a_folder_that_is_none(tmp_path: Path) -> None:
-    with pytest.raises(ResultError, match="nowhere: there is no such folder"):
-        BacktestResult.load(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match=r"result\.json: .* cannot be read"):
-        BacktestResult.load(tmp_path)
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(ResultError, match="file: there is no such folder"):
-        BacktestResult.load(tmp_path / "file")
 
 
 def test_a_fingerprint_is_of_the_input() -> None:

@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from ml4t.backtest.config import BacktestConfig, RebalanceConfig
+from ml4t.backtest.config import BacktestConfig, RebalanceConfig, as_config
 from ml4t.backtest.enums import (
-    CashPolicy,
-    Delisting,
-    ExecutionMode,
     OrderSide,
     OrderType,
     Reason,
 )
-from ml4t.backtest.errors import OrderError, StateError, nearest
+from ml4t.backtest.errors import OrderError, StateError, shown, with_nearest
 from ml4t.backtest.execution.desk import NO_PLAN, OrderDesk
+from ml4t.backtest.execution.exchange import Exchange
 from ml4t.backtest.execution.inputs import PlanInputs, closes_of
-from ml4t.backtest.execution.order_checks import checked_type, signed_quantity
+from ml4t.backtest.execution.order_checks import (
+    checked_reduce_only,
+    checked_type,
+    signed_quantity,
+)
 from ml4t.backtest.execution.plan import RebalancePlan, make_plan
 from ml4t.backtest.execution.weights import as_weights, weights_vector
 from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.feed.market import Market
 from ml4t.backtest.feed.view import BarData
-from ml4t.backtest.kernel import accounting, ends, matching
+from ml4t.backtest.kernel import accounting
 from ml4t.backtest.ledger.ledger import Ledger
 from ml4t.backtest.ledger.snapshot import PortfolioSnapshot
 from ml4t.backtest.ledger.views import Positions, list_fills, list_trades, snapshot_ledger
@@ -63,7 +65,7 @@ class Broker:
         *,
         bars: Bars | None = None,
     ) -> None:
-        settings = BacktestConfig() if config is None else config
+        settings = as_config(config)
         if initial_cash is not None:
             fields = {name: getattr(settings, name) for name in BacktestConfig.model_fields}
             settings = BacktestConfig(**(fields | {"initial_cash": initial_cash}))
@@ -77,10 +79,8 @@ class Broker:
             len(self._market.timestamps),
         )
         self._desk = OrderDesk(self.ledger, self._market)
-        self._cash_policy = CashPolicy(settings.insufficient_cash).code
-        self._delisting = Delisting(settings.delisting).code
+        self._exchange = Exchange(self.ledger, self._market, settings)
         self._costs = settings.costs
-        self._cost_params = settings.costs.params
 
     # ------------------------------------------------------------------ the market
 
@@ -93,10 +93,7 @@ class Broker:
             If that is not the next bar: an engine drives the broker, a strategy does not.
         """
         self._market.advance(bar)
-        if self._market.assets_end:
-            self._end_assets()
-        if self.ledger.n_working:
-            self._match(at_close=False)
+        self._exchange.open_bar()
 
     def finish(self) -> None:
         """Record what is left and accept nothing any more: the run is over."""
@@ -121,80 +118,27 @@ class Broker:
         Raises
         ------
         ValueError
-            For a bar without a close, a value that is no number, a time that is not later, or a
-            missing volume under `max_participation`. Nothing has changed then.
+            For a bar without a close, a value that is no number (NaN means that there is none), a
+            time that is not later, a missing volume under `max_participation` or a missing vwap
+            under ``fill_price="vwap"``. Nothing has changed then.
+        CostModelError
+            If a cost model of the user's own fails. The bar has come then and its closes are the
+            marks, but nothing was matched: the working orders wait for the next one.
         """
         values = self._market.checked_step(timestamp, bars)
         new = [name for name in values if name not in self.ledger.index]
         if new:
             self._add_assets(new)
         self._market.step(timestamp, values)
-        if self.ledger.n_working:
-            self._match(at_close=False)
+        self._exchange.open_bar()
 
     def settle(self) -> None:
-        """End the bar: in SAME_BAR mode match what was submitted in it, at its close."""
-        if self._market.bar < 0 or self.config.execution_mode is not ExecutionMode.SAME_BAR:
-            return
-        if self.ledger.n_working:
-            self._match(at_close=True)
+        """End the bar: in SAME_BAR mode match what was submitted in it, at its close.
 
-    def _end_assets(self) -> None:
-        """Cancel the orders of the assets that have ended, and settle what is held of them."""
-        ledger, bars, bar = self.ledger, self._market.bars, self._market.bar
-        ledger.record_equity(bar, bars.mark)
-        n_assets = len(ledger.assets)
-        room = ledger.n_working + n_assets
-        ends.end_assets(
-            bar,
-            bars.gone_from,
-            bars.mark[bar],
-            self._delisting,
-            ledger.book_with_room(n_assets),
-            ledger.account,
-            ledger.holdings,
-            ledger.done.room(room),
-            ledger.done.used,
-            ledger.fills.room(n_assets),
-            ledger.fills.used,
-            ledger.ends.room(n_assets),
-            ledger.ends.used,
-        )
-
-    def _match(self, at_close: bool) -> None:
-        """Match what works against the present bar, or what it brought against its close."""
-        ledger, bars, row = self.ledger, self._market.bars, self._market.row
-        if self._market.follows_feed:
-            ledger.record_equity(self._market.bar, bars.mark)
-        n_working = ledger.n_working
-        close = bars.close[row]
-        if at_close:
-            market = open_ = high = low = close
-        else:
-            open_, high, low = bars.open[row], bars.high[row], bars.low[row]
-            market = self._market.market_price
-        matching.match_orders(
-            self._market.bar,
-            self._market.bar if at_close else -1,
-            market,
-            open_,
-            high,
-            low,
-            close,
-            self._market.volume,
-            bars.gone_from,
-            ledger.book,
-            ledger.account,
-            ledger.holdings,
-            ledger.volume_used,
-            self.config.participation,
-            self._cash_policy,
-            self._cost_params,
-            ledger.done.room(n_working),
-            ledger.done.used,
-            ledger.fills.room(n_working),
-            ledger.fills.used,
-        )
+        If a cost model of the user's own fails, nothing was matched, and `settle` can be called
+        again.
+        """
+        self._exchange.close_bar()
 
     @property
     def data(self) -> BarData:
@@ -259,21 +203,18 @@ class Broker:
         ------
         ValueError
             For a quantity of 0, NaN or infinity, a negative one with a side, prices that the type
-            does not take or lacks, a reduce-only purchase (a cash account has no shorts to
-            reduce), and an asset that the feed does not have. Nothing has changed then.
+            does not take or lacks, a `reduce_only` that is no bool or on a purchase (a cash
+            account has no shorts to reduce), and an asset that the feed does not have. Nothing
+            has changed then.
         """
         self._check_open()
         signed = signed_quantity(asset, quantity, side)
         kind, limit, stop = checked_type(asset, order_type, limit_price, stop_price)
-        if reduce_only and signed > 0.0:
-            raise OrderError(
-                f"order for {asset!r}: reduce_only=True on a purchase; a cash account holds no "
-                "shorts that it could reduce"
-            )
+        reduces = checked_reduce_only(asset, reduce_only, signed)
         self._check_asset(asset)
         if asset not in self.ledger.index:
             self._add_assets([asset])
-        return self._desk.submit(self.ledger.index[asset], signed, kind, limit, stop, reduce_only)
+        return self._desk.submit(self.ledger.index[asset], signed, kind, limit, stop, reduces)
 
     def order_target_percent(self, asset: str, weight: float) -> Order | None:
         """Bring one asset to a weight, through the planner; all others are left alone.
@@ -328,12 +269,12 @@ class Broker:
         """
         self._check_open()
         self._check_asset(asset)
-        if asset not in self.ledger.index:
-            return None
         return self._send_alone({asset: 0.0})
 
     def _send_alone(self, weights: dict[str, float]) -> Order | None:
         """Plan and send for one asset, counting its working orders and touching no other."""
+        if not weights.keys() <= self.ledger.index.keys():
+            return None  # stepped by hand and not met yet: nothing is held, and there is no price
         rules = RebalanceConfig(
             **dict(self.config.rebalance)
             | {"unmentioned": "hold", "cancel_before_rebalance": False, "account_for_pending": True}
@@ -371,10 +312,11 @@ class Broker:
 
     def _check_asset(self, asset: str) -> None:
         if not isinstance(asset, str):
-            raise OrderError(f"order: asset {asset!r} is not a string; pass the asset's name")
+            raise OrderError(f"order: asset {shown(asset)} is not a string; pass the asset's name")
         if self._market.follows_feed and asset not in self.ledger.index:
             raise OrderError(
-                f"order: the feed has no asset {asset!r}{nearest(asset, self.ledger.assets)}"
+                f"order: the feed has no asset {with_nearest([asset], self.ledger.assets)}; "
+                "correct the name or add its prices"
             )
 
     def get_order(self, order_id: int) -> Order:

@@ -5,22 +5,24 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PlainValidator, model_validator
 
+from ml4t.backtest.cost_tables import cost_from_table, costs_to_tables, refuse_python
 from ml4t.backtest.costs import (
     Commission,
+    CommissionModel,
     Costs,
     NoCommission,
     NoSlippage,
     Slippage,
-    cost_from_table,
-    cost_to_table,
+    SlippageModel,
+    checked_model,
 )
 from ml4t.backtest.enums import ExecutionMode, Rounding, Unmentioned
-from ml4t.backtest.errors import ConfigError, InputError
+from ml4t.backtest.errors import ConfigError, InputError, listed, shown
 from ml4t.backtest.records import PlanParams
 from ml4t.backtest.settings import Settings
 from ml4t.backtest.toml import read_toml, write_toml
@@ -119,8 +121,10 @@ class BacktestConfig(Settings):
     fill_price : {"open", "close", "hl2", "vwap"}
         Which price of its bar a market order gets: the open, the close, the middle of high and
         low, or the feed's ``vwap`` column.
-    commission : NoCommission, PercentCommission, PerShareCommission or FixedCommission
-    slippage : NoSlippage, PercentSlippage or FixedSlippage
+    commission : NoCommission, PercentCommission, PerShareCommission, FixedCommission or an object
+        with the method of `CommissionModel`
+    slippage : NoSlippage, PercentSlippage, FixedSlippage or an object with the method of
+        `SlippageModel`
     insufficient_cash : {"scale", "trim", "reject"}
         What happens when the purchases of a group of orders cost more than there is. "scale": all
         market orders are scaled by one common factor (limits and stops are trimmed). "trim": in
@@ -146,8 +150,12 @@ class BacktestConfig(Settings):
     initial_cash: Limit = 100_000.0
     execution_mode: Annotated[ExecutionMode, Field(strict=False)] = ExecutionMode.NEXT_BAR
     fill_price: Literal["open", "close", "hl2", "vwap"] = "open"
-    commission: Commission = NoCommission()
-    slippage: Slippage = NoSlippage()
+    commission: Annotated[
+        Commission | CommissionModel, PlainValidator(partial(checked_model, "commission"))
+    ] = NoCommission()
+    slippage: Annotated[
+        Slippage | SlippageModel, PlainValidator(partial(checked_model, "slippage"))
+    ] = NoSlippage()
     insufficient_cash: Literal["scale", "trim", "reject"] = "scale"
     max_participation: Limit | None = None
     delisting: Literal["hold", "liquidate", "write_off"] = "hold"
@@ -163,13 +171,25 @@ class BacktestConfig(Settings):
         """`max_participation` as the kernel reads it: infinity for no limit."""
         return _or_infinity(self.max_participation)
 
+    @property
+    def needed_fields(self) -> dict[str, str]:
+        """Which fields bars must have besides their close, and the setting that says so."""
+        needed = {}
+        if self.max_participation is not None:
+            needed["volume"] = f"max_participation={self.max_participation}"
+        if self.fill_price == "vwap":
+            needed["vwap"] = f"fill_price={self.fill_price!r}"
+        return needed
+
     def to_table(self) -> dict[str, Any]:
-        """Return the settings as plain values; costs and `rebalance` are dicts in it."""
+        """Return the settings as plain values; costs and `rebalance` are dicts in it.
+
+        Of a cost model that is written in Python there are its class and its `repr`.
+        """
         return {
             **{name: getattr(self, name) for name in type(self).model_fields},
             "execution_mode": str(self.execution_mode),
-            "commission": cost_to_table(self.commission),
-            "slippage": cost_to_table(self.slippage),
+            **costs_to_tables(self.costs),
             "rebalance": self.rebalance.model_dump(),
         }
 
@@ -177,22 +197,21 @@ class BacktestConfig(Settings):
     def from_table(cls, table: Mapping[str, Any]) -> Self:
         """Return the config that `to_table` describes; a field that is absent has its default.
 
+        In the place of a cost model that was written in Python it has a value that shows the
+        model's name and raises when a run would use it.
+
         Raises
         ------
         ValueError
             For an unknown name and for a value out of range.
         """
-        values = dict(table)
+        values = _fields("config", table, cls)
         for name, models in (("commission", Commission), ("slippage", Slippage)):
             if name in values:
                 values[name] = cost_from_table(name, values[name], models)
         if "rebalance" in values:
-            if not isinstance(values["rebalance"], Mapping):
-                raise ConfigError(
-                    f"rebalance={values['rebalance']!r} is not a table of the fields of a "
-                    "RebalanceConfig"
-                )
-            values["rebalance"] = RebalanceConfig(**values["rebalance"])
+            fields = _fields("rebalance", values["rebalance"], RebalanceConfig)
+            values["rebalance"] = RebalanceConfig(**fields)
         return cls(**values)
 
     @classmethod
@@ -227,6 +246,8 @@ class BacktestConfig(Settings):
         """
         where, table = read_toml(source)
         try:
+            for name in ("commission", "slippage"):
+                refuse_python(name, table.get(name))
             return cls.from_table(table)
         except InputError as error:
             lines = str(error).splitlines()
@@ -236,8 +257,52 @@ class BacktestConfig(Settings):
         """Return the settings as TOML, which `from_toml` reads back to an equal config.
 
         A field that is None is left out: TOML has no such value.
+
+        Raises
+        ------
+        ValueError
+            For a cost model that is written in Python.
         """
+        for name, model in self.costs.own_models.items():
+            raise ConfigError(
+                f"BacktestConfig: {name}={model!r} is written in Python, which TOML cannot hold; "
+                f"write the config with a built-in model and put this one back after reading: "
+                f"config.model_copy(update={{{name!r}: model}})"
+            )
         return write_toml(self.to_table())
+
+
+def as_config(config: BacktestConfig | None) -> BacktestConfig:
+    """Return a config as it is, the defaults for None; raises for anything else."""
+    if config is None:
+        return BacktestConfig()
+    if not isinstance(config, BacktestConfig):
+        raise ConfigError(
+            f"config: a {type(config).__name__} is not a BacktestConfig; pass BacktestConfig(...), "
+            "and a RebalanceConfig as its rebalance="
+        )
+    return config
+
+
+def as_rules(config: RebalanceConfig | None) -> RebalanceConfig:
+    """Return the rules of a rebalance as they are, the defaults for None; raises for the rest."""
+    if config is None:
+        return RebalanceConfig()
+    if not isinstance(config, RebalanceConfig):
+        raise ConfigError(
+            f"config: a {type(config).__name__} is not a RebalanceConfig; pass RebalanceConfig(...)"
+        )
+    return config
+
+
+def _fields(where: str, table: object, of: type[Settings]) -> dict[str, Any]:
+    """Return a table of fields as a dict; raises for what is no table with names."""
+    if not isinstance(table, Mapping) or not all(isinstance(name, str) for name in table):
+        raise ConfigError(
+            f"{where}={shown(table)} is not a table of the fields of a {of.__name__}; there are "
+            f"{listed(of.model_fields, 99)}"
+        )
+    return dict(table)
 
 
 def _or_infinity(limit: float | None) -> float:

@@ -1,30 +1,29 @@
 """What trading costs: commission and slippage models as small values.
 
-A model is a kind and its numbers, not a function, so that the compiled kernel can read it.
+A built-in model is a kind and its numbers, not a function, so that the compiled kernel can read
+it. A model of the user's own is an object with one method, `commission` or `fill_price`.
 """
 
 from __future__ import annotations
 
 import math
-import numbers
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, Protocol, get_args, runtime_checkable
 
 from ml4t.backtest.enums import CostKind
-from ml4t.backtest.errors import ConfigError, InputError, listed, nearest, unknown_name
+from ml4t.backtest.errors import ConfigError, InputError, shown
+from ml4t.backtest.numeric import is_finite, is_real
 from ml4t.backtest.records import CostParams
 
 
 def _check(model: object, name: str, below: float = math.inf) -> None:
     """Raise unless 0 <= value < below for a field of a model; keep it as a plain float."""
     value = getattr(model, name)
-    usable = not isinstance(value, bool) and isinstance(value, numbers.Real)
-    if not usable or not math.isfinite(value) or not 0.0 <= value < below:
+    if not is_real(value) or not is_finite(value) or not 0.0 <= value < below:
         limit = f" < {below:g} (10 basis points are 0.001)" if math.isfinite(below) else ""
         raise InputError(
-            f"{type(model).__name__}: {name}={value!r} is out of range; pass a number with "
+            f"{type(model).__name__}: {name}={shown(value)} is out of range; pass a number with "
             f"0 <= {name}{limit}"
         )
     object.__setattr__(model, name, float(value))
@@ -185,89 +184,165 @@ Commission = NoCommission | PercentCommission | PerShareCommission | FixedCommis
 Slippage = NoSlippage | PercentSlippage | FixedSlippage
 
 
+@runtime_checkable
+class CommissionModel(Protocol):
+    """A commission model of your own, in Python; it runs uncompiled.
+
+    It is asked by previews, to size purchases and by fills, often about trades that then do not
+    happen: the same question must have the same answer, and asking must change nothing.
+    """
+
+    def commission(self, asset: str, quantity: float, notional: float) -> float:
+        """Return what an order owes in all once so much of it has traded.
+
+        A fill is charged what its order owes after it, less what it owed before it.
+
+        Parameters
+        ----------
+        asset : str
+        quantity : float
+            Units that the order has traded so far, this fill included; negative for a sale,
+            never 0.
+        notional : float
+            Currency, >= 0: what they cost or fetched, at the prices after slippage.
+
+        Returns
+        -------
+        float
+            Currency. Finite, >= 0, and not less for more of the same order.
+        """
+        ...
+
+
+@runtime_checkable
+class SlippageModel(Protocol):
+    """A slippage model of your own, in Python; it runs uncompiled.
+
+    It is asked by previews, to size purchases and by fills, often about trades that then do not
+    happen: the same question must have the same answer, and asking must change nothing.
+    """
+
+    def fill_price(self, asset: str, quantity: float, price: float) -> float:
+        """Return the price at which a trade happens. Limit orders are not asked about.
+
+        Parameters
+        ----------
+        asset : str
+        quantity : float
+            Units of this fill; negative for a sale, never 0.
+        price : float
+            What the bar offers before slippage.
+
+        Returns
+        -------
+        float
+            Finite: at least `price` for a purchase, between 0 and `price` for a sale.
+        """
+        ...
+
+
+#: The fields of `Costs`: what is built in, and the method of a user's own model.
+_MODELS: dict[str, tuple[Any, str, str]] = {
+    "commission": (Commission, "commission", "commission(asset, quantity, notional)"),
+    "slippage": (Slippage, "fill_price", "fill_price(asset, quantity, price)"),
+}
+
+
+def _is_own(name: str, model: object) -> bool:
+    """Whether an object is a user's own model for a field; a class is not one."""
+    return not isinstance(model, type) and callable(getattr(model, _MODELS[name][1], None))
+
+
+def checked_model(name: str, model: Any) -> Any:
+    """Return a cost model, or raise for what is none.
+
+    Parameters
+    ----------
+    name : {"commission", "slippage"}
+    model : object
+
+    Returns
+    -------
+    The model.
+
+    Raises
+    ------
+    ValueError
+        For what is neither a built-in model nor has the method of a user's own, and for a class.
+    """
+    built_in, _, method = _MODELS[name]
+    if isinstance(model, type):
+        raise ConfigError(
+            f"{name}={model!r} is a class; pass an instance of it, made by {model.__name__}(...)"
+        )
+    if not isinstance(model, built_in) and not _is_own(name, model):
+        kinds = " or ".join(f"a {kind.__name__}" for kind in get_args(built_in))
+        raise ConfigError(
+            f"{name}={shown(model)} is not allowed; pass {kinds} or an object with a method "
+            f"{method}"
+        )
+    return model
+
+
 @dataclass(frozen=True)
 class Costs:
     """A commission and a slippage model together.
 
     Parameters
     ----------
-    commission : NoCommission, PercentCommission, PerShareCommission or FixedCommission
-    slippage : NoSlippage, PercentSlippage or FixedSlippage
-    """
-
-    commission: Commission = field(default_factory=NoCommission)
-    slippage: Slippage = field(default_factory=NoSlippage)
-
-    @cached_property
-    def params(self) -> CostParams:
-        """The same as the kernel reads it."""
-        return CostParams(
-            self.commission.kind.code,
-            *self.commission.figures,
-            self.slippage.kind.code,
-            self.slippage.figure,
-        )
-
-
-def cost_to_table(model: Any) -> dict[str, Any]:
-    """Return a cost model as plain values.
-
-    Parameters
-    ----------
-    model : a commission or slippage model
-
-    Returns
-    -------
-    dict
-        Its `kind` and its numbers.
-    """
-    numbers_of = {part.name: getattr(model, part.name) for part in fields(model)}
-    return {"kind": str(model.kind)} | {
-        name: None if value is None else float(value) for name, value in numbers_of.items()
-    }
-
-
-def cost_from_table(where: str, table: object, models: Any) -> Any:
-    """Return the cost model that a table describes, the inverse of `cost_to_table`.
-
-    Parameters
-    ----------
-    where : str
-        The name of the table, for messages.
-    table : object
-        A mapping with a `kind` and the numbers that this kind has.
-    models : union of classes
-        `Commission` or `Slippage`.
-
-    Returns
-    -------
-    A commission or slippage model.
+    commission : NoCommission, PercentCommission, PerShareCommission, FixedCommission or an object
+        with the method of `CommissionModel`
+    slippage : NoSlippage, PercentSlippage, FixedSlippage or an object with the method of
+        `SlippageModel`
 
     Raises
     ------
     ValueError
-        If it is no such table.
+        For what is no such model.
     """
-    kinds = {str(model.kind): model for model in get_args(models)}
-    if not isinstance(table, Mapping) or "kind" not in table:
-        raise ConfigError(
-            f"{where}={table!r} is not a table with a kind; the kinds are {listed(kinds, 99)}"
+
+    commission: Commission | CommissionModel = field(default_factory=NoCommission)
+    slippage: Slippage | SlippageModel = field(default_factory=NoSlippage)
+
+    def __post_init__(self) -> None:
+        """Check the models."""
+        for name in _MODELS:
+            checked_model(name, getattr(self, name))
+
+    @cached_property
+    def own_models(self) -> dict[str, Any]:
+        """The models that are written in Python, by field; empty where both are built in."""
+        models = {name: getattr(self, name) for name in _MODELS}
+        return {name: model for name, model in models.items() if _is_own(name, model)}
+
+    @cached_property
+    def is_compiled(self) -> bool:
+        """Whether both models are built in, so that compiled code can read them."""
+        return not self.own_models
+
+    @property
+    def params(self) -> CostParams:
+        """The same as compiled code reads it; raises `ValueError` for a model in Python."""
+        for name, model in self.own_models.items():
+            raise ConfigError(
+                f"{name}={model!r} is written in Python, which compiled code cannot call; pass a "
+                "built-in model, or run a strategy in an Engine"
+            )
+        return self.built_in
+
+    @cached_property
+    def built_in(self) -> CostParams:
+        """The numbers of the models that are built in; of one in Python there is its kind only."""
+        commission: Any = self.commission
+        slippage: Any = self.slippage
+        python = CostKind.PYTHON.code
+        own = self.own_models
+        return CostParams(
+            *((python, 0.0, 0.0, 0.0) if "commission" in own else _figures(commission)),
+            *((python, 0.0) if "slippage" in own else (slippage.kind.code, slippage.figure)),
         )
-    kind, values = table["kind"], {k: v for k, v in table.items() if k != "kind"}
-    if not isinstance(kind, str) or kind not in kinds:
-        raise ConfigError(
-            f"{where}: kind={kind!r} is unknown{nearest(str(kind), kinds)}; the kinds are "
-            f"{listed(kinds, 99)}"
-        )
-    model = kinds[kind]
-    known = [part.name for part in fields(model)]
-    for name in values:
-        if name not in known:
-            raise ConfigError(f"{where}: {unknown_name(name, known)}")
-    try:
-        return model(**values)
-    except TypeError:
-        raise ConfigError(
-            f"{where}: kind={kind!r} needs {listed(known, 99)}; there is "
-            f"{listed(values, 99) or 'nothing'}"
-        ) from None
+
+
+def _figures(model: Commission) -> tuple[int, float, float, float]:
+    """Return the kind and the numbers of a built-in commission."""
+    return model.kind.code, *model.figures

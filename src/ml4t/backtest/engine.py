@@ -13,7 +13,7 @@ from typing import Any, cast
 import polars as pl
 
 from ml4t.backtest.broker import Broker
-from ml4t.backtest.config import BacktestConfig
+from ml4t.backtest.config import BacktestConfig, as_config
 from ml4t.backtest.errors import InputError, MissingExtraError, StateError
 from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.feed.datafeed import DataFeed, as_feed
@@ -59,14 +59,9 @@ class Engine:
                 f"strategy: {strategy!r} is not an object with an on_data method; "
                 "pass an instance of a Strategy"
             )
-        if config is not None and not isinstance(config, BacktestConfig):
-            raise InputError(
-                f"config: a {type(config).__name__} is not a BacktestConfig; pass "
-                "BacktestConfig(...), and a RebalanceConfig as its rebalance="
-            )
         self.feed = feed
         self.strategy = strategy
-        self.config = BacktestConfig() if config is None else config
+        self.config = as_config(config)
         Broker(self.config, bars=feed.bars)  # raises now, not in run, for a config that cannot be
         self._broker: Broker | None = None
         self._n_complete = 0

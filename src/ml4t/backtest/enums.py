@@ -171,7 +171,7 @@ class Unmentioned(Coded):
 
 
 class CostKind(Coded):
-    """The commission and slippage models that the kernel knows."""
+    """The commission and slippage models that there are."""
 
     NONE = "none"
     """Free."""
@@ -181,6 +181,8 @@ class CostKind(Coded):
     """Currency per unit."""
     FIXED = "fixed"
     """Currency per order."""
+    PYTHON = "python"
+    """A model of the user's own; the kernel does not know what it computes."""
 
 
 class Delisting(Coded):

@@ -20,13 +20,18 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from ml4t.backtest.errors import ResultError, listed
+from ml4t.backtest.errors import ResultError, listed, shown
 
 
 def find_folder(folder: str | os.PathLike[str]) -> Path:
     """Return where the files of a folder are: there, or aside if a crash has left them so."""
     path = _absolute(folder)
-    return _aside(path) if not path.exists() and _aside(path).is_dir() else path
+    try:
+        return _aside(path) if not path.exists() and _aside(path).is_dir() else path
+    except OSError as error:  # a name that is too long, a folder above it that is locked
+        raise ResultError(
+            f"{shown(str(path))}: the folder cannot be reached ({error.strerror}); pass another one"
+        ) from None
 
 
 def replace_folder(
@@ -57,7 +62,12 @@ def replace_folder(
     _clear_up(path)
     if os.path.lexists(path):
         _check_replaceable(path, files, overwrite, may_go)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResultError(
+            f"{path}: the folder above it cannot be made ({error.strerror}); save to another place"
+        ) from None
     saving = path.with_name(f".{path.name}.saving-{secrets.token_hex(4)}")
     try:
         saving.mkdir()
@@ -112,8 +122,10 @@ def _clear_up(path: Path) -> None:
 def _absolute(folder: str | os.PathLike[str]) -> Path:
     try:
         return Path(os.path.realpath(os.fspath(folder)))
-    except TypeError:
-        raise ResultError(f"folder={folder!r} is not a path; pass a string or a Path") from None
+    except (TypeError, ValueError):  # a ValueError is one about a zero byte
+        raise ResultError(
+            f"folder={shown(folder)} is not a path; pass a string or a Path"
+        ) from None
 
 
 def _aside(path: Path) -> Path:

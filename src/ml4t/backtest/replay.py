@@ -53,7 +53,8 @@ def run_weights(
     ------
     ValueError
         For prices, weights or times that cannot be used, with the first offender; for a held
-        asset without a weight under ``unmentioned="error"``.
+        asset without a weight under ``unmentioned="error"``; for a cost model that is written in
+        Python, which compiled code cannot call.
 
     """
     settings = BacktestConfig() if config is None else config
@@ -64,12 +65,21 @@ def run_weights(
     bars = as_feed(prices).bars
     check_columns(bars, settings)
     schedule = as_schedule(weights).aligned(bars, align)
-    ledger = _replay(bars, schedule, settings)
+    ledger = replay_schedule(bars, schedule, settings)
     return BacktestResult(settings, LedgerFrames(bars, ledger))
 
 
-def _replay(bars: Bars, schedule: AlignedSchedule, config: BacktestConfig) -> Ledger:
-    """Run the schedule on a fresh account."""
+def replay_schedule(bars: Bars, schedule: AlignedSchedule, config: BacktestConfig) -> Ledger:
+    """Run a schedule on a fresh account; returns its ledger, complete.
+
+    Parameters
+    ----------
+    bars : Bars
+        With every column that the config needs.
+    schedule : AlignedSchedule
+        On these bars.
+    config : BacktestConfig
+    """
     n_bars, n_assets = bars.close.shape
     ledger = Ledger(bars.assets, config.initial_cash, list(bars.timestamps), n_bars)
     rules = config.rebalance

@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from ml4t.backtest.errors import ConfigError, unknown_name
+from ml4t.backtest.errors import ConfigError, shown, unknown_name
 
 _BOUNDS = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
-_KINDS = {float: "a number", int: "a whole number", str: "a string", type(None): "None"}
+_KINDS = {float: "a finite number", int: "a whole number", str: "a string", type(None): "None"}
 
 
 class Settings(BaseModel):
@@ -51,8 +51,12 @@ def _line(cls: type[BaseModel], values: dict[str, Any], found: ErrorDetails) -> 
     name = str(found["loc"][0])
     if name not in cls.model_fields:
         return unknown_name(name, cls.model_fields)
+    if found["type"] == "value_error":  # a check of our own, which words its own message
+        return str(found["ctx"]["error"])
     field = cls.model_fields[name]
-    return f"{name}={values[name]!r} is not allowed; pass {_allowed(field.annotation, [field])}"
+    return (
+        f"{name}={shown(values[name])} is not allowed; pass {_allowed(field.annotation, [field])}"
+    )
 
 
 def _allowed(annotation: Any, limits: Iterable[Any] = ()) -> str:

@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 
 from ml4t.backtest.config import BacktestConfig
-from ml4t.backtest.errors import InputError, ResultError
+from ml4t.backtest.errors import InputError, ResultError, shown
 from ml4t.backtest.folders import find_folder, replace_folder
 from ml4t.backtest.frames import FRAMES, RunFrames
 from ml4t.backtest.strategy_tables import is_table_name
@@ -140,12 +140,14 @@ def _read_facts(path: Path) -> dict[str, Any]:
         if isinstance(error, ResultError):
             raise
         raise ResultError(f"{path}: this is not JSON ({error}); {_AGAIN}") from None
+    except RecursionError:
+        raise ResultError(f"{path}: its values lie too deep in each other; {_AGAIN}") from None
     if not isinstance(facts, dict) or "format" not in facts:
         raise ResultError(f"{path}: this is not the description of a result; {_AGAIN}")
     if facts["format"] != FORMAT:
         raise ResultError(
-            f"{path}: its format is {facts['format']!r} and this version reads {FORMAT}; load it "
-            f"with the version of ml4t-backtest that wrote it ({_writer(facts)})"
+            f"{path}: its format is {shown(facts['format'])} and this version reads {FORMAT}; load "
+            f"it with the version of ml4t-backtest that wrote it ({_writer(facts)})"
         )
     checksum = facts.pop("checksum", None)
     if checksum != _checksum(facts):

@@ -9,21 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ml4t.backtest.errors import ConfigError
+from ml4t.backtest.errors import ConfigError, shown
 
 
 def read_toml(source: str | os.PathLike[str]) -> tuple[str, dict[str, Any]]:
     """Return a name for messages and the tables of a TOML file or text.
 
-    Parameters
-    ----------
-    source : path or str
-        A path, also as a string of one line that ends in ``.toml``; or the text itself.
-
-    Raises
-    ------
-    ValueError
-        If the file cannot be read or is no TOML.
+    `BacktestConfig.from_toml` says what `source` may be and what is raised.
     """
     if isinstance(source, str) and ("\n" in source or not source.endswith(".toml")):
         where, text = "TOML text", source
@@ -31,20 +23,26 @@ def read_toml(source: str | os.PathLike[str]) -> tuple[str, dict[str, Any]]:
         where, text = str(source), _text_of(source)
     try:
         return where, tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError, or an integer of thousands of digits
         hint = "; a path ends in .toml or is a pathlib.Path" if text is source else ""
         raise ConfigError(f"{where}: this is not TOML: {error}{hint}") from None
+    except RecursionError:
+        raise ConfigError(
+            f"{where}: its values lie too deep in each other; a config has one level of tables"
+        ) from None
 
 
 def _text_of(path: str | os.PathLike[str]) -> str:
     try:
         return Path(path).read_bytes().decode("utf-8-sig")
     except TypeError:
-        raise ConfigError(f"config: {path!r} is neither a path nor TOML text") from None
+        raise ConfigError(f"config: {shown(path)} is neither a path nor TOML text") from None
     except OSError as error:
         raise ConfigError(f"{path}: the file cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{path}: the file is not UTF-8, which TOML is") from None
+        raise ConfigError(f"{path}: the file is not UTF-8, which TOML is; save it so") from None
+    except ValueError as error:
+        raise ConfigError(f"{shown(path)} is no path ({error}); pass one, or TOML text") from None
 
 
 def write_toml(table: Mapping[str, Any]) -> str:

@@ -80,28 +80,6 @@ def test_the_config_is_the_executors_else_the_brokers_else_the_default() -> None
     assert reason(TargetWeightExecutor(no_minimum), StubBroker(1_000.0)) == "ordered"
 
 
-@pytest.mark.parametrize(
-    ("targets", "match"),
-    [
-        ({"A": float("nan"), "B": 0.5}, "A=nan"),
-        ({"A": True}, "A=True"),
-        ({5: 0.5}, "5"),
-        ([0.5], "list"),
-        ({}, "'A' are held but not in the targets"),
-    ],
-)
-def test_an_error_leaves_the_account_as_it_was(targets: Any, match: str) -> None:
-    broker = broker_with_cash(A=10.0)
-    broker.submit_order("A", 50)
-    broker.step(day(1), bars_of(A=10.0))
-    broker.submit_order("A", 10)
-    before = state_of(broker)
-    executor = TargetWeightExecutor(RebalanceConfig(unmentioned="error"))
-    with pytest.raises(ValueError, match=match):
-        executor.execute(targets, broker.data, broker)
-    assert state_of(broker) == before
-
-
 def test_an_error_sends_nothing_to_another_make() -> None:
     broker = StubBroker(1_000.0, A=50.0)
     broker.pending_orders.append(StubOrder("x", "A", "buy", 10.0))

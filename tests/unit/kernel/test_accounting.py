@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ml4t.backtest.kernel import accounting
-from ml4t.backtest.records import EQUITY, FILL, HOLDING, TRADE
+from ml4t.backtest.records import ACCOUNT, EQUITY, FILL, HOLDING, TRADE
 
 NAN = float("nan")
 Fills = list[tuple[int, int, float, float, float, float]]
@@ -134,7 +134,15 @@ def test_equity() -> None:
 def test_record_equity() -> None:
     marks = np.array([[10.0, 5.0], [20.0, 5.0], [0.0, 5.0]])
     equity = np.zeros(3, EQUITY)
-    accounting.record_equity(0, 3, marks, 10.0, holdings_of(1.0, -4.0), equity)
+    account = np.zeros(1, ACCOUNT)
+    account["cash"] = 10.0
+    held = holdings_of(1.0, -4.0)
+    accounting.record_equity(2, marks, account, held, equity)
+    assert account["n_recorded"] == 2
+    account["cash"] = 99.0
+    accounting.record_equity(2, marks, account, held, equity)  # those are written already
+    account["cash"] = 10.0
+    accounting.record_equity(3, marks, account, held, equity)
     # 10 + 10 - 20 = 0; 10 + 20 - 20 = 10; 10 + 0 - 20 = -10
     assert equity["equity"].tolist() == [0.0, 10.0, -10.0]
     assert equity["cash"].tolist() == [10.0] * 3

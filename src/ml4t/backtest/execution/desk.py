@@ -9,7 +9,7 @@ from typing import TypeGuard
 import numpy as np
 
 from ml4t.backtest.enums import OrderType, Reason
-from ml4t.backtest.errors import OrderError, listed
+from ml4t.backtest.errors import OrderError, listed, shown
 from ml4t.backtest.execution.plan import RebalancePlan
 from ml4t.backtest.feed.market import Market
 from ml4t.backtest.kernel import book
@@ -74,7 +74,7 @@ class OrderDesk:
         if not _is_order_id(order_id):
             submitted = int(self._ledger.account["next_order_id"][0])
             raise OrderError(
-                f"order {order_id!r} is unknown; {submitted} orders were submitted so far, "
+                f"order {shown(order_id)} is unknown; {submitted} orders were submitted so far, "
                 "numbered from 0"
             )
         self._ledger.order_record(int(order_id))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,12 @@ import numpy as np
 from ml4t.backtest.config import RebalanceConfig
 from ml4t.backtest.costs import Costs
 from ml4t.backtest.enums import Coded, OrderSide, OrderStatus, OrderType
-from ml4t.backtest.errors import InputError, listed
-from ml4t.backtest.execution.weights import is_finite, weights_vector
+from ml4t.backtest.errors import InputError, listed, shown
+from ml4t.backtest.execution.weights import weights_vector
 from ml4t.backtest.kernel.accounting import equity_of
 from ml4t.backtest.kernel.quantities import without_dust
 from ml4t.backtest.ledger.snapshot import PortfolioSnapshot, WorkingOrder
+from ml4t.backtest.numeric import finite_or_nan, is_finite, is_real
 from ml4t.backtest.records import ORDER, Floats, Records
 
 
@@ -65,10 +66,23 @@ class PlanInputs:
         ValueError
             Naming every asset at fault and what is wrong with it.
         """
-        orders = tuple(snapshot.open_orders)
-        names = {*weights, *snapshot.positions, *(order.asset for order in orders)}
+        if not isinstance(snapshot, PortfolioSnapshot):
+            raise InputError(
+                f"snapshot: a {type(snapshot).__name__} is not a PortfolioSnapshot; pass "
+                "PortfolioSnapshot(cash=...) or broker.snapshot()"
+            )
+        for field in ("positions", "prices", "marks", "multipliers"):
+            if not isinstance(getattr(snapshot, field), Mapping):
+                raise InputError(
+                    f"snapshot: {field}={shown(getattr(snapshot, field))} is not a mapping; pass "
+                    "{asset: number}"
+                )
+        if not isinstance(snapshot.costs, (Costs, NoneType)):
+            raise InputError(f"snapshot: costs={shown(snapshot.costs)} is not a Costs; pass one")
+        orders = _working_orders(snapshot.open_orders)
+        names = [*weights, *snapshot.positions, *(order.asset for order in orders)]
         _check_names(names)
-        assets = tuple(sorted(names))
+        assets = tuple(sorted(set(names)))
         index = {name: i for i, name in enumerate(assets)}
         cash = _finite("cash", {"": snapshot.cash})[""]
         positions = _finite("position", snapshot.positions)
@@ -130,9 +144,9 @@ def usable_price(asset: str, price: Any) -> float:
     """
     if price is None:
         return math.nan
-    if isinstance(price, (bool, np.bool_)) or not isinstance(price, numbers.Real):
-        raise InputError(f"price of {asset!r} is {price!r}, not a number; pass a float")
-    value = float(price) if is_finite(price) else math.nan
+    if not is_real(price):
+        raise InputError(f"price of {asset!r} is {shown(price)}, not a number; pass a float")
+    value = finite_or_nan(price)
     return value if value > 0.0 else math.nan
 
 
@@ -161,17 +175,28 @@ def _check_names(names: Iterable[object]) -> None:
         raise InputError(f"snapshot: {listed(strange)} are not asset names; names must be strings")
 
 
+def _working_orders(orders: object) -> tuple[WorkingOrder, ...]:
+    found = tuple(orders) if isinstance(orders, Iterable) else (orders,)
+    for order in found:
+        if not isinstance(order, WorkingOrder):
+            raise InputError(
+                f"snapshot: open_orders holds {shown(order)}, which is not a WorkingOrder; pass a "
+                "tuple of them"
+            )
+    return found
+
+
 def _finite(what: str, values: Mapping[str, object]) -> dict[str, float]:
     """Return the values as floats; raises if one is not a finite real number."""
     wrong = [
-        f"{name}={value!r}" if name else repr(value)
+        f"{name}={shown(value)}" if name else shown(value)
         for name, value in values.items()
-        if isinstance(value, (bool, np.bool_))
-        or not isinstance(value, numbers.Real)
-        or not is_finite(value)
+        if not is_real(value) or not is_finite(value)
     ]
     if wrong:
-        raise InputError(f"snapshot: {what} {', '.join(wrong[:5])} is not a finite number")
+        raise InputError(
+            f"snapshot: {what} {', '.join(wrong[:5])} is not a finite number; pass a float"
+        )
     return {name: float(value) for name, value in values.items()}  # type: ignore[arg-type]
 
 

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ml4t.backtest.config import RebalanceConfig
+from ml4t.backtest.config import RebalanceConfig, as_rules
+from ml4t.backtest.cost_tables import python_table
 from ml4t.backtest.enums import Adjustment, OrderSide, OrderStatus, OrderType, Reason
-from ml4t.backtest.errors import InputError, OrderError, RebalanceWarning, listed
+from ml4t.backtest.errors import OrderError, RebalanceWarning, listed
 from ml4t.backtest.execution.inputs import PlanInputs
+from ml4t.backtest.execution.roads import planning_road
 from ml4t.backtest.execution.weights import as_weights
-from ml4t.backtest.kernel import planning
 from ml4t.backtest.ledger.snapshot import PortfolioSnapshot
 from ml4t.backtest.records import PLAN_ROW, PLAN_TOTALS, PLANNED_ORDER, Ints, Records
 
@@ -192,14 +193,21 @@ class RebalancePlan:
 
     @cached_property
     def plan_id(self) -> str:
-        """SHA-256 over inputs and outputs: equal for plans that were made from the same facts."""
+        """SHA-256 over inputs and outputs: equal for plans that were made from the same facts.
+
+        A cost model that is written in Python counts by its class and its `repr`: give it one
+        that says its numbers (a dataclass has it), since the default says where in memory it is.
+        """
         given = self.inputs
         names = given.assets
         chosen = self.row_records["asset"].tolist()
         content = {
             "equity": given.equity,
             "config": given.config.model_dump(mode="json"),
-            "costs": list(given.costs.params),
+            "costs": [
+                *given.costs.built_in,
+                *(python_table(model) for model in given.costs.own_models.values()),
+            ],
             "assets": [
                 [
                     names[i],
@@ -320,7 +328,8 @@ def make_plan(inputs: PlanInputs) -> RebalancePlan:
     planned = np.empty(n, PLANNED_ORDER)
     cancels = np.empty(inputs.orders.size, np.int64)
     totals = np.zeros(1, PLAN_TOTALS)
-    planning.plan(
+    plan, costs = planning_road(inputs.costs, inputs.assets)
+    plan(
         inputs.cash,
         inputs.equity,
         inputs.quantity,
@@ -330,7 +339,7 @@ def make_plan(inputs: PlanInputs) -> RebalancePlan:
         inputs.requested,
         inputs.orders,
         inputs.config.params,
-        inputs.costs.params,
+        costs,
         rows,
         planned,
         cancels,
@@ -382,7 +391,5 @@ def plan_rebalance(
     >>> plan_rebalance({"AAPL": 0.1}, account).orders
     (PlannedOrder(asset='AAPL', side=<OrderSide.BUY: 'buy'>, quantity=66.0, step=1),)
     """
-    rules = RebalanceConfig() if config is None else config
-    if not isinstance(rules, RebalanceConfig):
-        raise InputError(f"config: a {type(rules).__name__} is not a RebalanceConfig")
+    rules = as_rules(config)
     return make_plan(PlanInputs.from_snapshot(as_weights(target_weights), snapshot, rules))

@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from ml4t.backtest.broker import Broker
-from ml4t.backtest.config import RebalanceConfig
+from ml4t.backtest.config import RebalanceConfig, as_rules
 from ml4t.backtest.enums import OrderSide, OrderStatus, OrderType
 from ml4t.backtest.errors import InputError, listed
 from ml4t.backtest.execution.inputs import PlanInputs, closes_of, usable_price
@@ -88,7 +88,7 @@ class TargetWeightExecutor:
     """
 
     def __init__(self, config: RebalanceConfig | None = None) -> None:
-        self.config = config
+        self.config = None if config is None else as_rules(config)
 
     def plan(
         self, target_weights: object, data: Prices, broker: Broker | BrokerLike

@@ -11,11 +11,12 @@ import numpy as np
 from ml4t.backtest.errors import WeightsError, listed
 from ml4t.backtest.execution.weights import as_weights
 from ml4t.backtest.feed.checks import Faults, time_text
-from ml4t.backtest.feed.columns import is_real, times_of
+from ml4t.backtest.feed.columns import times_of
 from ml4t.backtest.feed.frames import column_of, load
 from ml4t.backtest.feed.long import read_long
 from ml4t.backtest.feed.table import ASSET_COLUMNS, Numbers
 from ml4t.backtest.feed.wide import read_wide
+from ml4t.backtest.numeric import is_real
 from ml4t.backtest.records import Floats, Ints
 
 #: What the input is called in messages.

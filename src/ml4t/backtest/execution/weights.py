@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ml4t.backtest.errors import WeightsError, listed, nearest
-from ml4t.backtest.feed.columns import is_real
+from ml4t.backtest.errors import WeightsError, listed, shown, with_nearest
+from ml4t.backtest.numeric import is_finite, is_real
 from ml4t.backtest.records import Floats
 
 _PLAIN = {float, int, np.float64, np.float32, np.int64, np.int32}
@@ -70,27 +70,25 @@ def as_weights(weights: object) -> dict[str, float]:
     if not types <= _PLAIN:
         wrong = [name for name, weight in found.items() if not is_real(weight)]
         if wrong:
-            shown = listed([f"{name}={found[name]!r}" for name in wrong])
-            raise WeightsError(f"weights: {shown} are not numbers; pass floats, and 0.0 to close")
+            raise WeightsError(
+                f"weights: {_pairs(found, wrong)} are not numbers; pass floats, and 0.0 to close"
+            )
     # The sum of what is finite is finite, but for an overflow, and costs a tenth of a look at each.
     quick = types <= {float} and math.isfinite(sum(found.values()))
     if not quick and not all(map(is_finite, found.values())):
         wrong = [name for name, weight in found.items() if not is_finite(weight)]
-        shown = listed([f"{name}={found[name]!r}" for name in wrong])
         raise WeightsError(
-            f"weights: {shown} are not finite; leave the asset out or pass 0.0 to close it"
+            f"weights: {_pairs(found, wrong)} are not finite; leave the asset out or pass 0.0 to "
+            "close it"
         )
     if types <= {float}:
         return dict(found)
     return {name: float(weight) for name, weight in found.items()}
 
 
-def is_finite(number: Any) -> bool:
-    """Whether a number is finite as a float; an integer may be too large for one."""
-    try:
-        return math.isfinite(number)
-    except OverflowError:
-        return False
+def _pairs(weights: Mapping[str, Any], names: list[str]) -> str:
+    """Write some of the weights for a message."""
+    return listed([f"{name}={shown(weights[name])}" for name in names])
 
 
 def weights_vector(
@@ -111,8 +109,8 @@ def weights_vector(
         if position is None:
             unknown = [other for other in weights if other not in index]
             raise WeightsError(
-                f"weights: {listed(unknown)} are not assets of the feed"
-                f"{nearest(unknown[0], assets)}; drop them or add their prices"
+                f"weights: {with_nearest(unknown, assets)} are not assets of the feed; drop them "
+                "or add their prices"
             )
         requested[position] = weight
     return requested

@@ -103,7 +103,7 @@ def check_prices(table: Table, faults: Faults) -> None:
             shown = [name for name in names if name in columns]
             faults.add(kind, count, _rows_of(table, at, shown), remedy, structural=False)
 
-    present = [name for name in (*_PRICES, "volume") if name in columns]
+    present = [name for name in (*_PRICES, "vwap", "volume") if name in columns]
     infinite = _any_of([np.isinf(columns[name]) for name in present]) & is_bar
     note("infinities", infinite, present, "Make them NaN")
     if infinite.any():
@@ -111,8 +111,9 @@ def check_prices(table: Table, faults: Faults) -> None:
             columns[name][np.isinf(columns[name])] = np.nan
     prices = [name for name in _PRICES if name in columns]
     # Comparisons with NaN are False: what is missing is no fault.
-    not_positive = _any_of([columns[name] <= 0.0 for name in prices]) & is_bar
-    note("zero or negative prices", not_positive, prices, "Make them NaN where there was no trade")
+    priced = [name for name in (*_PRICES, "vwap") if name in columns]
+    not_positive = _any_of([columns[name] <= 0.0 for name in priced]) & is_bar
+    note("zero or negative prices", not_positive, priced, "Make them NaN where there was no trade")
     if "high" in columns and "low" in columns:
         crossed = _above(columns["low"], columns["high"]) & is_bar
         note("high < low", crossed, ("high", "low"), "See whether columns are swapped")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from ml4t.backtest.errors import DataError, listed
 from ml4t.backtest.feed.checks import Faults
 from ml4t.backtest.feed.text import is_missing, parse_numbers, parse_times
+from ml4t.backtest.numeric import is_real
 from ml4t.backtest.records import Floats, Ints
 
 # 64-bit nanoseconds reach a little further on both sides.
@@ -36,15 +36,19 @@ def find_column(
     if given is not None:
         if given in present:
             return given
-        raise DataError(f"{what}: no column {given!r} ({option}); columns found: {listed(present)}")
+        raise DataError(f"{what}: no column {given!r} ({option}); columns found: {_found(present)}")
     by_name = {column.lower(): column for column in reversed(present)}
     for candidate in candidates:
         if candidate in by_name:
             return by_name[candidate]
     raise DataError(
-        f"{what}: no column {' or '.join(candidates)}; columns found: {listed(present, 12)}. "
+        f"{what}: no column {' or '.join(candidates)}; columns found: {_found(present)}. "
         f"Name it with {option}=..."
     )
+
+
+def _found(columns: list[str]) -> str:
+    return listed(columns, 12) or "none"
 
 
 def times_of(column: pl.Series, is_text: bool, faults: Faults) -> tuple[Ints, str | None]:
@@ -134,11 +138,6 @@ def numbers_of(column: pl.Series) -> Floats:
 def is_number(column: pl.Series) -> bool:
     """Whether a column holds numbers, or nothing at all."""
     return column.dtype.is_numeric() or column.dtype == pl.Null
-
-
-def is_real(value: object) -> bool:
-    """Whether a value is a real number, which a bool is not."""
-    return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
 
 
 def prices_of(column: pl.Series, mark: str | None, faults: Faults, row_name: Any) -> Floats:

@@ -40,7 +40,13 @@ def load(source: object, what: str) -> Loaded:
     if isinstance(source, Loaded):
         return source
     if isinstance(source, (str, os.PathLike)):
-        return Loaded(*read_file(Path(source).expanduser(), what))
+        try:
+            path = Path(source).expanduser()
+        except RuntimeError as error:
+            raise DataError(
+                f"{what}: cannot read the file {str(source)!r}: {error} Pass the whole path"
+            ) from None
+        return Loaded(*read_file(path, what))
     return Loaded(to_polars(source, what), False)
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 import numpy as np
 
 from ml4t.backtest.config import BacktestConfig
-from ml4t.backtest.errors import DataError, StateError
+from ml4t.backtest.errors import DataError, StateError, shown
 from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.feed.stepping import checked_bar, next_bars, no_bars, widened
 from ml4t.backtest.feed.view import BarData
@@ -68,6 +68,8 @@ class Market:
     ) -> dict[str, dict[str, float]]:
         """Return bars that were brought by hand as floats, or raise and change nothing.
 
+        `needed` is as in `checked_bar`.
+
         Raises
         ------
         ValueError
@@ -76,7 +78,11 @@ class Market:
         if self.follows_feed:
             raise StateError("step: this broker follows a feed; only one made alone is stepped")
         if not isinstance(timestamp, datetime):
-            raise DataError(f"step: timestamp={timestamp!r} is not a datetime")
+            raise DataError(f"step: timestamp={shown(timestamp)} is not a datetime")
+        if not isinstance(bars, Mapping):
+            raise DataError(
+                f'step: bars={shown(bars)} is not a mapping; pass {{asset: {{"close": price}}}}'
+            )
         if self.timestamps:
             before = self.timestamps[-1]
             if (before.tzinfo is None) != (timestamp.tzinfo is None):
@@ -85,8 +91,8 @@ class Market:
                 )
             if not timestamp > before:
                 raise DataError(f"step: {timestamp} is not later than {before}")
-        needs_volume = self._config.max_participation is not None
-        return {name: checked_bar(name, bar, needs_volume) for name, bar in bars.items()}
+        needed = self._config.needed_fields
+        return {name: checked_bar(name, bar, needed) for name, bar in bars.items()}
 
     def step(self, timestamp: datetime, values: dict[str, dict[str, float]]) -> None:
         """Make bars that were brought by hand, and checked, the present ones."""
@@ -136,16 +142,12 @@ class Market:
 
 def check_columns(bars: Bars, config: BacktestConfig) -> None:
     """Raise `ValueError` if the feed lacks a column that the config needs."""
-    if bars.volume is None and config.max_participation is not None:
-        raise DataError(
-            f"config: max_participation={config.max_participation} needs a volume column, "
-            "which the feed does not have; add it or pass max_participation=None"
-        )
-    if bars.vwap is None and config.fill_price == "vwap":
-        raise DataError(
-            "config: fill_price='vwap' needs a vwap column, which the feed does not have; "
-            "add it or choose open, close or hl2"
-        )
+    for field, setting in config.needed_fields.items():
+        if getattr(bars, field) is None:
+            raise DataError(
+                f"config: {setting} needs a {field} column, which the feed does not have; "
+                "add it or change the setting"
+            )
 
 
 def market_prices(bars: Bars, config: BacktestConfig) -> Floats:

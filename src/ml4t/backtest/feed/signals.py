@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ml4t.backtest.errors import DataError, listed, nearest
+from ml4t.backtest.errors import DataError, with_nearest
 from ml4t.backtest.feed.bars import times_series
 from ml4t.backtest.feed.checks import Faults, time_text
 from ml4t.backtest.feed.long import read_long
@@ -32,8 +32,8 @@ def read_signals(
     unknown = [name for name in signals.assets if name not in index]
     if unknown:
         raise DataError(
-            f"signals: {listed(unknown)} have no prices{nearest(unknown[0], prices.assets)}; "
-            "drop them or add their prices"
+            f"signals: {with_nearest(unknown, prices.assets)} have no prices; drop them or add "
+            "their prices"
         )
     rows = bar_numbers(signals.times, signals.time_zone, prices, "signals")
     columns = np.array([index[name] for name in signals.assets])

@@ -2,39 +2,52 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from ml4t.backtest.errors import DataError, listed
+from ml4t.backtest.errors import DataError, listed, shown
 from ml4t.backtest.feed.bars import Bars
+from ml4t.backtest.numeric import is_finite, is_real
 from ml4t.backtest.records import Floats
 
 _FIELDS = ("open", "high", "low", "close", "volume", "vwap")
 
 
-def checked_bar(asset: str, bar: Mapping[str, float], needs_volume: bool) -> dict[str, float]:
+def checked_bar(
+    asset: str, bar: Mapping[str, float], needed: Mapping[str, str]
+) -> dict[str, float]:
     """Return the fields of an asset's bar as floats.
+
+    `needed` are fields that a setting needs, each with the name of that setting.
 
     Raises
     ------
     ValueError
-        Without a close, without a volume that is needed, and for a value that is no number.
+        Without a close, without a field that is needed, and for a value that is no number.
     """
     if not isinstance(asset, str):
-        raise DataError(f"step: {asset!r} is not an asset name; names must be strings")
+        raise DataError(f"step: {shown(asset)} is not an asset name; names must be strings")
     if not isinstance(bar, Mapping):
-        raise DataError(f'step: the bar of {asset!r} is {bar!r}; pass a mapping with "close"')
+        raise DataError(f'step: the bar of {asset!r} is {shown(bar)}; pass a mapping with "close"')
     if "close" not in bar:
         raise DataError(f"step: the bar of {asset!r} has no 'close'; it has {listed(bar)}")
-    if needs_volume and "volume" not in bar:
-        raise DataError(f"step: the bar of {asset!r} has no 'volume'; max_participation needs it")
+    for field, setting in needed.items():
+        if field not in bar:
+            raise DataError(f"step: the bar of {asset!r} has no {field!r}; {setting} needs it")
     for field, value in bar.items():
-        if field in _FIELDS and (isinstance(value, bool) or not isinstance(value, numbers.Real)):
-            raise DataError(f"step: {field} of {asset!r} is {value!r}, not a number")
+        if field in _FIELDS and not _is_usable(value):
+            raise DataError(
+                f"step: {field} of {asset!r} is {shown(value)}, not a number; pass a finite one, "
+                "or NaN for none"
+            )
     return {field: float(bar[field]) for field in _FIELDS if field in bar}
+
+
+def _is_usable(value: object) -> bool:
+    """Whether a value of a bar is a finite number, or NaN, which means that there is none."""
+    return is_real(value) and (is_finite(value) or value != value)
 
 
 def no_bars() -> Bars:

@@ -54,7 +54,7 @@ def split_levels(frame: Any, close_field: str) -> tuple[dict[str, object], Any |
             raise DataError(f"prices: the field {name} is there twice, as {label!r} too; drop one")
         part = frame.xs(label, axis=1, level=of_fields[0])
         by_name[name] = part
-    chosen = close_field.lower()
+    chosen = str(close_field).lower()
     if chosen not in by_name:
         raise DataError(
             f"prices: no field {close_field!r} (close_field); fields found: {listed(by_name)}"
@@ -79,7 +79,9 @@ def read_wide_fields(
             f"prices: {listed(unknown)} are not fields of a bar; use {listed(PRICE_COLUMNS)}"
         )
     if "close" not in frames:
-        raise DataError(f"prices: no close among the fields {listed(frames)}")
+        raise DataError(
+            f"prices: no close among the fields {listed(frames) or '(there are none)'}; pass one"
+        )
     base = read_wide(frames["close"], "close", time_column, faults)
     fields = dict(base.columns)
     others = {name: frame for name, frame in frames.items() if name != "close"}

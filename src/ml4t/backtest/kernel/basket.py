@@ -36,7 +36,7 @@ def spend_leftover(
         if change != 0.0 and mark[i] > 0.0:
             leftover -= change * mark[i] * multiplier[i]
             if trade[i] != 0.0:
-                leftover -= estimated_cost(trade[i], mark[i], multiplier[i], costs)
+                leftover -= estimated_cost(i, trade[i], mark[i], multiplier[i], costs)
     while True:
         best = -1
         best_gain = 0.0
@@ -56,9 +56,9 @@ def spend_leftover(
             least_gain = NO_GAIN * (one * unit / equity) ** 2
             if gain <= max(best_gain, least_gain):
                 continue
-            cost = one * unit + estimated_cost(trade[i] + one, mark[i], multiplier[i], costs)
+            cost = one * unit + estimated_cost(i, trade[i] + one, mark[i], multiplier[i], costs)
             if trade[i] != 0.0:
-                cost -= estimated_cost(trade[i], mark[i], multiplier[i], costs)
+                cost -= estimated_cost(i, trade[i], mark[i], multiplier[i], costs)
             if cost > leftover + MONEY_TOLERANCE:
                 continue
             best, best_gain, best_cost = i, gain, cost

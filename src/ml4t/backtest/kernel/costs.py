@@ -1,4 +1,8 @@
-"""Commission and slippage of one fill. Matching charges them, planning estimates with them."""
+"""Commission and slippage of one fill. Matching charges them, planning estimates with them.
+
+`terms_of_trade` is the one way from a trade to what it costs: both use it, and `plain.py` puts a
+user's own models in its place.
+"""
 
 from __future__ import annotations
 
@@ -58,10 +62,35 @@ def commission_of(
     return max(due - paid, 0.0)
 
 
-@kernel
-def estimated_cost(quantity: float, price: float, multiplier: float, costs: CostParams) -> float:
-    """Return commission and slippage together, if `quantity` (signed) filled at `price`."""
-    fill_price = price_after_slippage(quantity, price, costs)
+@inlined_kernel
+def terms_of_trade(
+    asset: int,
+    quantity: float,
+    price: float,
+    slips: bool,
+    multiplier: float,
+    units_before: float,
+    notional_before: float,
+    costs: CostParams,
+) -> tuple[float, float, float]:
+    """Return fill price, notional and commission of trading `quantity` (signed) at `price`.
+
+    `slips` says whether slippage applies; what the order has traded before is in `units_before`
+    and `notional_before`. The models here treat every asset alike; a user's own need not.
+    """
+    fill_price = price_after_slippage(quantity, price, costs) if slips else price
     units = abs(quantity)
-    slippage = units * multiplier * abs(fill_price - price)
-    return slippage + commission_of(units, units * multiplier * fill_price, 0.0, 0.0, costs)
+    notional = units * multiplier * fill_price
+    commission = commission_of(units, notional, units_before, notional_before, costs)
+    return fill_price, notional, commission
+
+
+@kernel
+def estimated_cost(
+    asset: int, quantity: float, price: float, multiplier: float, costs: CostParams
+) -> float:
+    """Return commission and slippage together, if `quantity` (signed) filled at `price`."""
+    fill_price, _, commission = terms_of_trade(
+        asset, quantity, price, True, multiplier, 0.0, 0.0, costs
+    )
+    return abs(quantity) * multiplier * abs(fill_price - price) + commission

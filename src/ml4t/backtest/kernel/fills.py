@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ml4t.backtest.enums import OrderStatus, Reason
-from ml4t.backtest.kernel.costs import commission_of, price_after_slippage
+from ml4t.backtest.kernel.costs import terms_of_trade
 from ml4t.backtest.kernel.jit import inlined_kernel
 from ml4t.backtest.kernel.prices import slips
 from ml4t.backtest.kernel.quantities import ZERO_QUANTITY, without_dust
@@ -45,11 +45,10 @@ def terms_of(
     order: Record, quantity: float, price: float, costs: CostParams
 ) -> tuple[float, float, float]:
     """Return fill price, notional and commission of trading `quantity` (signed) of an order."""
-    fill_price = price_after_slippage(quantity, price, costs) if slips(order) else price
-    units = abs(quantity)
-    notional = units * fill_price
-    commission = commission_of(units, notional, order["filled"], order["fill_value"], costs)
-    return fill_price, notional, commission
+    return terms_of_trade(
+        order["asset"], quantity, price, slips(order), 1.0, order["filled"], order["fill_value"],
+        costs,
+    )  # fmt: skip
 
 
 @inlined_kernel

@@ -217,7 +217,7 @@ def plan(
             reason[i] = ORDERED if trade[i] != 0.0 else ROUNDS_TO_ZERO_SHARES
             if reason[i] == ORDERED and params.max_cost_bps < math.inf:
                 value = abs(trade[i]) * price[i] * multiplier[i]
-                cost = estimated_cost(trade[i], price[i], multiplier[i], costs)
+                cost = estimated_cost(i, trade[i], price[i], multiplier[i], costs)
                 if cost / value * 1e4 > params.max_cost_bps + BPS_TOLERANCE:
                     reason[i] = COST_TOO_HIGH
         by_threshold = (
@@ -271,7 +271,7 @@ def plan(
         cost = 0.0
         if trade[i] != 0.0:
             value = trade[i] * price[i] * multiplier[i]
-            cost = estimated_cost(trade[i], price[i], multiplier[i], costs)
+            cost = estimated_cost(i, trade[i], price[i], multiplier[i], costs)
         total_cost += cost
         total_value += abs(value)
         cash_after -= value

@@ -1,0 +1,1 @@
+"""Speed and memory, measured. Run each module from the root: ``python -m benchmarks.compare``."""
