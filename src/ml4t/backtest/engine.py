@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from types import MappingProxyType
 from typing import Any, cast
 
+import polars as pl
+
 from ml4t.backtest.broker import Broker
 from ml4t.backtest.config import BacktestConfig, as_config
 from ml4t.backtest.errors import InputError, MissingExtraError, StateError
@@ -20,6 +22,7 @@ from ml4t.backtest.frames import LedgerFrames
 from ml4t.backtest.ledger.cut import ledger_until
 from ml4t.backtest.result import BacktestResult
 from ml4t.backtest.strategy import Strategy
+from ml4t.backtest.strategy_tables import checked_tables
 
 _log = logging.getLogger(__name__)
 _Numbered = Iterable[tuple[int, Any]]
@@ -62,6 +65,7 @@ class Engine:
         Broker(self.config, bars=feed.bars)  # raises now, not in run, for a config that cannot be
         self._broker: Broker | None = None
         self._n_complete = 0
+        self._tables: dict[str, pl.DataFrame] = {}
         self._result: BacktestResult | None = None
 
     @property
@@ -70,7 +74,8 @@ class Engine:
 
         Of a run that an exception or Ctrl-C has stopped it is what happened up to there: the
         account as it stood at the close of the last complete bar. A bar is complete when its
-        decision was carried out; of a bar that is not, nothing is in the result.
+        decision was carried out; of a bar that is not, nothing is in the result but what the
+        strategy put into tables of its own.
 
         Raises
         ------
@@ -84,7 +89,8 @@ class Engine:
             if self._n_complete < self.feed.n_bars:
                 ledger = ledger_until(ledger, self._n_complete)
                 bars = _bars_until(bars, self._n_complete)
-            self._result = BacktestResult(self.config, LedgerFrames(bars, ledger))
+            frames = LedgerFrames(bars, ledger)
+            self._result = BacktestResult(self.config, frames, self._tables)
         return self._result
 
     def run(self, progress: bool = False) -> BacktestResult:
@@ -101,6 +107,7 @@ class Engine:
         """
         bars, strategy = self.feed.bars, self.strategy
         self._broker = self._result = None
+        self._tables = {}
         broker = Broker(self.config, bars=bars)
         on_data, context = strategy.on_data, self.feed.context
         shown = _numbered(bars, progress)
@@ -121,10 +128,14 @@ class Engine:
                     n_complete = bar + 1
             phase = "on_end"
             _call(strategy, "on_end", broker)
+            phase = "tables"
+            self._tables = _tables_of(strategy)
         except BaseException as stopped:
             place = _place(bars, phase, n_complete)
             stopped.add_note(f"ml4t.backtest: {place}; engine.result has what happened before")
             _log.warning("run stopped by %s: %s", type(stopped).__name__, place)
+            if phase != "tables":
+                self._tables = _tables_if_possible(strategy)
             raise
         finally:
             broker.finish()
@@ -145,6 +156,26 @@ def _call(strategy: object, name: str, broker: Broker) -> None:
     method = getattr(strategy, name, None)
     if callable(method):
         method(broker)
+
+
+def _tables_of(strategy: object) -> dict[str, pl.DataFrame]:
+    """Return the tables of a strategy, none where it has no such method."""
+    method = getattr(strategy, "tables", None)
+    if method is not None and not callable(method):
+        raise InputError(
+            f"strategy: its attribute `tables` is a {type(method).__name__}, not a method that "
+            "returns a dict of frames; give it another name"
+        )
+    return {} if method is None else checked_tables(method())
+
+
+def _tables_if_possible(strategy: object) -> dict[str, pl.DataFrame]:
+    """Return the tables of a strategy that was stopped; what it raises meanwhile is logged."""
+    try:
+        return _tables_of(strategy)
+    except Exception as error:
+        _log.warning("the result has no tables of the strategy: %s", error, exc_info=True)
+        return {}
 
 
 def _place(bars: Bars, phase: str, n_complete: int) -> str:

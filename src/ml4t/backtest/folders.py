@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from ml4t.backtest.errors import ResultError, listed, shown
@@ -35,7 +35,10 @@ def find_folder(folder: str | os.PathLike[str]) -> Path:
 
 
 def replace_folder(
-    folder: str | os.PathLike[str], files: Mapping[str, bytes], overwrite: bool
+    folder: str | os.PathLike[str],
+    files: Mapping[str, bytes],
+    overwrite: bool,
+    may_go: Callable[[str], bool] = lambda name: False,
 ) -> None:
     """Make a folder of these files, or put them in the place of those that it has.
 
@@ -44,9 +47,11 @@ def replace_folder(
     folder : str or path
         A link is followed; folders above it are made.
     files : mapping of file name to content
-        A folder that holds a file of another name is not replaced.
+        A folder that holds a file of another name is not replaced, unless that may go.
     overwrite : bool
         False: a folder that exists is an error.
+    may_go : callable
+        Whether a file of this name, which is not in `files`, may be replaced by nothing.
 
     Raises
     ------
@@ -56,7 +61,7 @@ def replace_folder(
     path = _absolute(folder)
     _clear_up(path)
     if os.path.lexists(path):
-        _check_replaceable(path, files, overwrite)
+        _check_replaceable(path, files, overwrite, may_go)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -79,7 +84,9 @@ def replace_folder(
     _delete(_aside(path))
 
 
-def _check_replaceable(path: Path, files: Iterable[str], overwrite: bool) -> None:
+def _check_replaceable(
+    path: Path, files: Iterable[str], overwrite: bool, may_go: Callable[[str], bool]
+) -> None:
     if not path.is_dir():
         raise ResultError(f"{path}: this is a file, not a folder; save to another place")
     if not overwrite:
@@ -87,7 +94,8 @@ def _check_replaceable(path: Path, files: Iterable[str], overwrite: bool) -> Non
             f"{path}: the folder exists; pass overwrite=True to replace the result in it, or save "
             "to another one"
         )
-    foreign = sorted({entry.name for entry in path.iterdir()} - set(files))
+    others = {entry.name for entry in path.iterdir()} - set(files)
+    foreign = sorted(name for name in others if not may_go(name))
     if foreign:
         raise ResultError(
             f"{path}: the folder also holds {listed(foreign)}, which are not of a result and would "

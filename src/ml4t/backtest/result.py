@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Self
 
@@ -13,7 +14,8 @@ from ml4t.backtest import storage
 from ml4t.backtest.config import BacktestConfig
 from ml4t.backtest.errors import InputError, MissingExtraError, listed
 from ml4t.backtest.frames import FRAMES, RunFrames
-from ml4t.backtest.ledger.audit import Books, Violation, audit_books
+from ml4t.backtest.ledger.audit import audit_books
+from ml4t.backtest.ledger.books import Books, Violation
 from ml4t.backtest.metrics import performance
 from ml4t.backtest.records import EQUITY, Ints, Records
 
@@ -48,11 +50,19 @@ class BacktestResult:
         Every asset whose bars end before the feed does: timestamp (of the first bar without it),
         asset, last_bar, quantity, market_value (what was held when it ended, at its last mark).
         That it ended is inferred from the feed: no trader could have known.
+    tables : dict of str to polars.DataFrame
+        What the strategy itself returned (`Strategy.tables`); empty where it has none.
     config : BacktestConfig
     """
 
-    def __init__(self, config: BacktestConfig, frames: RunFrames) -> None:
+    def __init__(
+        self,
+        config: BacktestConfig,
+        frames: RunFrames,
+        tables: Mapping[str, pl.DataFrame] | None = None,
+    ) -> None:
         self.config = config
+        self.tables = {} if tables is None else dict(tables)
         self._frames = frames
 
     # ------------------------------------------------------------------ tables
@@ -106,16 +116,18 @@ class BacktestResult:
         Parameters
         ----------
         name : str
-            "equity", "orders", "fills", "trades", "positions", "rebalances" or "ends".
+            "equity", "orders", "fills", "trades", "positions", "rebalances", "ends", or the name of
+            one of `tables`.
 
         Raises
         ------
         ValueError
             For another name.
         """
-        if name not in FRAMES:
-            raise InputError(f"to_pandas: no frame {name!r}; there are {listed(FRAMES, 9)}")
-        frame: pl.DataFrame = getattr(self, name)
+        known = (*FRAMES, *self.tables)
+        if name not in known:
+            raise InputError(f"to_pandas: no frame {name!r}; there are {listed(known, 20)}")
+        frame: pl.DataFrame = getattr(self, name) if name in FRAMES else self.tables[name]
         try:
             return frame.to_pandas()
         except ImportError:
@@ -128,9 +140,10 @@ class BacktestResult:
     def save(self, folder: str | os.PathLike[str], overwrite: bool = False) -> None:
         """Write the result to a folder: a parquet file for each frame, and ``result.json``.
 
-        The folder is there whole or not at all, also if the process dies meanwhile; when a result
-        is overwritten, the old one stays until the new one is complete. Two processes must not
-        save to one folder at the same time.
+        The files of `tables` are called ``strategy.<name>.parquet``. The folder is there whole or
+        not at all, also if the process dies meanwhile; when a result is overwritten, the old one
+        stays until the new one is complete. Two processes must not save to one folder at the same
+        time.
 
         Parameters
         ----------
@@ -150,7 +163,7 @@ class BacktestResult:
         >>> result.save("runs/momentum")  # doctest: +SKIP
         >>> BacktestResult.load("runs/momentum").summary()  # doctest: +SKIP
         """
-        storage.save(folder, self.config, self._frames, self.metrics, overwrite)
+        storage.save(folder, self.config, self._frames, self.tables, self.metrics, overwrite)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Self:
@@ -176,7 +189,8 @@ class BacktestResult:
         Returns
         -------
         list of Violation
-            Empty for a run whose books are in order. `ledger/audit.py` has the list of checks.
+            Empty for a run whose books are in order. `ledger/audit.py` has the list of checks,
+            which are those of a cash account.
             What the account itself held at the end is compared for a fresh result only: it is in
             no table.
         """
@@ -186,7 +200,10 @@ class BacktestResult:
                 equity=self.equity,
                 orders=self.orders,
                 fills=self.fills,
+                trades=self.trades,
                 positions=self.positions,
+                rebalances=self.rebalances,
+                ends=self.ends,
                 holdings=self._frames.holdings,
             )
         )

@@ -1,4 +1,4 @@
-"""A result in a folder: one parquet file for each frame, and ``result.json``.
+"""A result in a folder: one parquet file for each frame and table, and ``result.json``.
 
 ``result.json`` says how many rows and which SHA-256 each of the other files has, and holds a
 checksum of itself, so that a file that is cut short or changed is found before it is believed.
@@ -12,6 +12,7 @@ import json
 import math
 import os
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,14 @@ from ml4t.backtest.config import BacktestConfig
 from ml4t.backtest.errors import InputError, ResultError, shown
 from ml4t.backtest.folders import find_folder, replace_folder
 from ml4t.backtest.frames import FRAMES, RunFrames
+from ml4t.backtest.strategy_tables import is_table_name
 from ml4t.backtest.version import __version__
 
 #: Raised when the files change in a way that an older or newer version cannot read.
 FORMAT = 2
+# What stands around the name of a table of the strategy in the name of its file: no other file of
+# a result, now or later, is called so.
+_BEFORE, _AFTER = "strategy.", ".parquet"
 _JSON = "result.json"
 _AGAIN = "run the backtest again and save it anew, or restore the folder from a copy"
 
@@ -51,19 +56,21 @@ def save(
     folder: str | os.PathLike[str],
     config: BacktestConfig,
     frames: RunFrames,
+    tables: Mapping[str, pl.DataFrame],
     metrics: dict[str, float],
     overwrite: bool,
 ) -> None:
     """Write a result; see `BacktestResult.save`."""
     files: dict[str, bytes] = {}
-    tables: dict[str, dict[str, Any]] = {}
-    for name in FRAMES:
-        frame: pl.DataFrame = getattr(frames, name)
+
+    def stored(frame: pl.DataFrame, file_name: str) -> dict[str, Any]:
         buffer = io.BytesIO()
         frame.write_parquet(buffer)
-        content = buffer.getvalue()
-        files[f"{name}.parquet"] = content
-        tables[name] = {"rows": frame.height, "sha256": hashlib.sha256(content).hexdigest()}
+        content = files[file_name] = buffer.getvalue()
+        return {"rows": frame.height, "sha256": hashlib.sha256(content).hexdigest()}
+
+    of_frames = {name: stored(getattr(frames, name), f"{name}.parquet") for name in FRAMES}
+    of_strategy = {name: stored(frame, _file_of(name)) for name, frame in tables.items()}
     times = frames.equity["timestamp"]
     facts: dict[str, Any] = {
         "format": FORMAT,
@@ -84,14 +91,17 @@ def save(
         "metrics": {k: v if math.isfinite(v) else None for k, v in metrics.items()},
         "plans": frames.n_plans,
         "fingerprint": frames.fingerprint,
-        "tables": tables,
+        "tables": of_frames,
+        "strategy_tables": of_strategy,
     }
     facts["checksum"] = _checksum(facts)
     files[_JSON] = json.dumps(facts, indent=2).encode()
-    replace_folder(folder, files, overwrite)
+    replace_folder(folder, files, overwrite, _is_file_of_table)
 
 
-def load(folder: str | os.PathLike[str]) -> tuple[BacktestConfig, StoredFrames]:
+def load(
+    folder: str | os.PathLike[str],
+) -> tuple[BacktestConfig, StoredFrames, dict[str, pl.DataFrame]]:
     """Read a result; see `BacktestResult.load`."""
     path = find_folder(folder)
     if not path.is_dir():
@@ -104,7 +114,22 @@ def load(folder: str | os.PathLike[str]) -> tuple[BacktestConfig, StoredFrames]:
     parts: dict[str, Any] = {
         name: _read_frame(path / f"{name}.parquet", facts["tables"][name]) for name in FRAMES
     }
-    return config, StoredFrames(**parts, n_plans=facts["plans"], fingerprint=facts["fingerprint"])
+    frames = StoredFrames(**parts, n_plans=facts["plans"], fingerprint=facts["fingerprint"])
+    tables = {
+        name: _read_frame(path / _file_of(name), expected)
+        for name, expected in facts["strategy_tables"].items()
+    }
+    return config, frames, tables
+
+
+def _file_of(table: str) -> str:
+    return f"{_BEFORE}{table}{_AFTER}"
+
+
+def _is_file_of_table(file_name: str) -> bool:
+    """Whether a file may be that of a strategy's table, which an earlier result may have had."""
+    has_ends = file_name.startswith(_BEFORE) and file_name.endswith(_AFTER)
+    return has_ends and is_table_name(file_name[len(_BEFORE) : -len(_AFTER)])
 
 
 def _read_facts(path: Path) -> dict[str, Any]:

@@ -47,3 +47,37 @@ class Strategy:
 
     def on_end(self, broker: Broker) -> None:
         """Run after the last bar. Orders submitted here are not matched any more."""
+
+    def tables(self) -> Mapping[str, object]:
+        """Return what the strategy itself has kept, for `BacktestResult.tables`; called at the end.
+
+        It is called once, after `on_end`. Of a run that was stopped by an exception it is asked as
+        well, at the bar in which that happened; if it raises then, the result has no tables, and
+        the log says why.
+
+        Returns
+        -------
+        mapping of name to a polars (eager or lazy), pandas or pyarrow frame
+            They become polars frames; the index of a pandas frame becomes a column if it has a
+            name or holds times, and is dropped if not. A name is a letter and then letters,
+            digits or underscores, and not that of a frame of every result ("equity").
+
+        Raises
+        ------
+        ValueError
+            From the run, if what it returned is something else. The result of the run is then
+            `Engine.result`, without tables.
+
+        Examples
+        --------
+        >>> class Momentum(Strategy):
+        ...     def on_start(self, broker):
+        ...         self.seen = []
+        ...
+        ...     def on_data(self, timestamp, data, context, broker):
+        ...         self.seen.append({"timestamp": timestamp, "n_assets": len(data)})
+        ...
+        ...     def tables(self):
+        ...         return {"breadth": pl.DataFrame(self.seen)}
+        """
+        return {}
