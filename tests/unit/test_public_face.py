@@ -49,7 +49,17 @@ NAMES = [
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "src" / "ml4t" / "backtest"
 #: Packages that only an extra brings, or that would make every import slow.
-NOT_IMPORTED = ("pandas", "pyarrow", "plotly", "skfolio", "rich", "sklearn")
+NOT_IMPORTED = (
+    "pandas",
+    "pyarrow",
+    "plotly",
+    "matplotlib",
+    "skfolio",
+    "sklearn",
+    "dask",
+    "distributed",
+    "rich",
+)
 #: What the library makes and hands out: the text says what is in it, not how it is made.
 HANDED_OUT = {"BacktestResult", "Fill", "Order", "Position", "RebalancePlan", "Trade"}
 #: A member for our own executor; it says its arguments in prose.
