@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ml4t.backtest.config import BacktestConfig
+from ml4t.backtest.config import BacktestConfig, as_config
 from ml4t.backtest.enums import CashPolicy, Delisting, ExecutionMode
-from ml4t.backtest.errors import InputError
 from ml4t.backtest.execution.alignment import AlignedSchedule
 from ml4t.backtest.execution.inputs import check_mentioned
 from ml4t.backtest.execution.schedule import as_schedule
+from ml4t.backtest.execution.skipped import warn_of_run
 from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.feed.datafeed import as_feed
 from ml4t.backtest.feed.market import check_columns, market_prices, volumes
@@ -56,16 +56,34 @@ def run_weights(
         asset without a weight under ``unmentioned="error"``; for a cost model that is written in
         Python, which compiled code cannot call.
 
+    Warns
+    -----
+    RebalanceWarning
+        Once, if thresholds keep rebalances from increasing positions by more than 5 % of equity.
+
+    Notes
+    -----
+    Ctrl-C ends the run without a result. It is heard within a second or so: the compiled loop
+    returns to Python after so many bars.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> import polars as pl
+    >>> from ml4t.backtest import DataFeed
+    >>> days = [date(2024, 1, day) for day in (2, 3, 4)]
+    >>> prices = {"date": days, "AAPL": [150.0, 151.0, 153.0], "MSFT": [200.0, 198.0, 202.0]}
+    >>> feed = DataFeed.from_wide(pl.DataFrame(prices))
+    >>> result = run_weights(feed, {days[0]: {"AAPL": 0.3, "MSFT": 0.6}})
+    >>> result.fills["quantity"].to_list()
+    [200.0, 300.0]
     """
-    settings = BacktestConfig() if config is None else config
-    if not isinstance(settings, BacktestConfig):
-        raise InputError(
-            f"config: a {type(config).__name__} is not a BacktestConfig; pass BacktestConfig(...)"
-        )
+    settings = as_config(config)
     bars = as_feed(prices).bars
     check_columns(bars, settings)
     schedule = as_schedule(weights).aligned(bars, align)
     ledger = replay_schedule(bars, schedule, settings)
+    warn_of_run(ledger.plans.records(), settings.rebalance, bars.timestamps, stacklevel=2)
     return BacktestResult(settings, LedgerFrames(bars, ledger))
 
 
