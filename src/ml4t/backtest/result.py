@@ -167,10 +167,10 @@ class BacktestResult:
         ValueError
             For another kind, and if an asset is called timestamp.
 
-        Examples
-        --------
+        Notes
+        -----
         ``WeightSchedule.from_frame(result.weights("requested"))`` is the schedule that was traded,
-        if there was no more than one plan at a bar.
+        but for rows and columns without a number, if there was no more than one plan at a bar.
         """
         return weights_frame(self._frames, self.config.execution_mode, kind)
 
