@@ -14,6 +14,8 @@ from ml4t.backtest import (
     RebalanceConfig,
     Strategy,
     TargetWeightExecutor,
+    WeightSchedule,
+    run_weights,
 )
 from ml4t.backtest.costs import PercentCommission
 
@@ -57,4 +59,15 @@ def final_equity(result: BacktestResult) -> float:
     return float(result.equity["equity"][-1])
 
 
-OURS = (Contender("Engine", "ml4t-backtest", engine, final_equity),)
+def compiled(workload: Workload) -> Run:
+    """Run the bar loop inside the kernel."""
+    feed = workload.feed
+    times = workload.times.gather(workload.bars)
+    schedule = WeightSchedule(times, workload.assets, workload.weights)
+    return lambda: run_weights(feed, schedule, CONFIG)
+
+
+OURS = (
+    Contender("Engine", "ml4t-backtest", engine, final_equity),
+    Contender("run_weights", "ml4t-backtest", compiled, final_equity),
+)

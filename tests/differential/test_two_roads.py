@@ -89,7 +89,7 @@ def test_tables_in_many_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ml4t.backtest.ledger.tables._BLOCK_ROWS", 1)
     monkeypatch.setattr("ml4t.backtest.ledger.tables._LARGEST_BLOCK_ROWS", 3)
     monkeypatch.setattr("ml4t.backtest.replay._LARGEST_RESERVE", 1)
-    monkeypatch.setattr("ml4t.backtest.replay._BARS_AT_ONCE", 2)
+    monkeypatch.setattr("ml4t.backtest.replay._CELLS_AT_ONCE", 9)
     assert sum(check(market(NumpySource(3, number))) for number in range(40)) > 10
 
 

@@ -18,8 +18,8 @@ from ml4t.backtest.result import BacktestResult
 
 # Rows of a table that are asked for at once at most; memory that is not written costs nothing.
 _LARGEST_RESERVE = 2**24
-# Bars between two chances for Ctrl-C.
-_BARS_AT_ONCE = 512
+# Bars times assets between two chances for Ctrl-C: half a second, if every bar rebalances.
+_CELLS_AT_ONCE = 5_000_000
 
 
 def run_weights(
@@ -102,12 +102,14 @@ def replay_schedule(bars: Bars, schedule: AlignedSchedule, config: BacktestConfi
     )
     decisions = loop.Decisions(schedule.row_of_bar, schedule.weights)
     _reserve(ledger, n_assets, len(schedule.weights))
+    costs = config.costs.params
+    at_once = max(_CELLS_AT_ONCE // n_assets, 1)
     bar = 0
     while bar < n_bars:
-        stop = min(bar + _BARS_AT_ONCE, n_bars)
+        stop = min(bar + at_once, n_bars)
         state, log = _with_room(ledger, n_assets)
         bar, why = loop.run_bars(
-            bar, stop, bar_arrays, decisions, run, rules.params, config.costs.params, state, log
+            bar, stop, bar_arrays, decisions, run, rules.params, costs, state, log
         )
         if why == loop.UNMENTIONED:
             requested = schedule.weights[schedule.row_of_bar[bar]]

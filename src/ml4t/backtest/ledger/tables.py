@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ml4t.backtest.ledger.blocks import new_block
 from ml4t.backtest.records import Ints, Records, RecordType
 
 _BLOCK_ROWS = 4096
@@ -41,7 +42,7 @@ class Table:
                 self._sealed.append(self._block[:used])
                 self._n_sealed += used
             size = min(max(_BLOCK_ROWS, 2 * self._block.size), _LARGEST_BLOCK_ROWS)
-            self._block = np.zeros(max(size, n), self._dtype)
+            self._block = new_block(max(size, n), self._dtype)
             self.used[0] = 0
         return self._block
 
