@@ -23,7 +23,6 @@ from ml4t.backtest.records import (
     TRADE,
     VOLUME_USE,
     Floats,
-    Ints,
     Records,
 )
 
@@ -56,7 +55,6 @@ class Ledger:
         n = len(assets)
         self.account: Records = np.zeros(1, ACCOUNT)
         self.account["cash"] = cash
-        self._n_working: Ints = self.account["n_working"]  # a view; it is read at every bar
         self.holdings: Records = _no_holdings(n)
         self.volume_used: Records = _no_volume_used(n)
         self.multiplier: Floats = np.ones(n)
@@ -76,7 +74,7 @@ class Ledger:
     @property
     def n_working(self) -> int:
         """How many orders are in the book."""
-        n_working: int = self._n_working.item()
+        n_working: int = self.account["n_working"].item()
         return n_working
 
     @property
