@@ -15,7 +15,7 @@ from ml4t.backtest.records import Records, RecordType
 # Smaller blocks are left to the allocator, which keeps them itself.
 _SMALLEST_KEPT = 2**20
 # Bytes that are kept in all; what was kept first goes first.
-_MOST_KEPT = 2**29
+_MOST_KEPT = 2**30
 
 _kept: list[Any] = []
 
