@@ -62,14 +62,16 @@ FILL = np.dtype(
     ]
 )
 
-#: One asset's line in a plan. `adjustments` holds the bits of `Adjustment`; NaN weights mean that
-#: there is no target (`held`) or no equity.
+#: One asset's line in a plan. `adjustments` holds the bits of `Adjustment`. NaN: a requested weight
+#: that nobody asked for, a target weight of an asset that is held back, and every other weight
+#: where there is no equity. `planned_weight` is the weight once all orders have filled whole.
 PLAN_ROW = np.dtype(
     [
         ("requested_weight", np.float64),
         ("target_weight", np.float64),
         ("current_weight", np.float64),
         ("effective_weight", np.float64),
+        ("planned_weight", np.float64),
         ("price", np.float64),
         ("target_quantity", np.float64),
         ("quantity", np.float64),
