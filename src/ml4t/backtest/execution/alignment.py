@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ml4t.backtest.errors import DataWarning, WeightsError, listed, nearest
+from ml4t.backtest.errors import DataWarning, WeightsError, with_nearest
 from ml4t.backtest.execution.schedule_input import WHAT, Clock
 from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.feed.checks import time_text
@@ -75,8 +75,8 @@ def check_assets(assets: tuple[str, ...], bars: Bars) -> None:
     unknown = [name for name in assets if name not in bars.index]
     if unknown:
         raise WeightsError(
-            f"{WHAT}: {listed(unknown)} are not assets of the feed"
-            f"{nearest(unknown[0], bars.assets)}; drop them or add their prices"
+            f"{WHAT}: {with_nearest(unknown, bars.assets)} are not assets of the feed; drop them "
+            "or add their prices"
         )
 
 

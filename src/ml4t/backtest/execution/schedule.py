@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -345,6 +346,11 @@ class WeightSchedule:
             and np.array_equal(self.times, other.times)
             and np.array_equal(self.matrix, other.matrix, equal_nan=True)
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle by way of the constructor, which locks the arrays."""
+        clock = Clock(self.times, self.time_zone)
+        return WeightSchedule._of, (clock, self.assets, self.matrix)
 
     def __hash__(self) -> int:
         """Equal for equal schedules; the weights themselves are not looked at."""
