@@ -358,3 +358,8 @@ def test_a_copy_is_as_locked_as_the_original() -> None:
         assert other == schedule
         with pytest.raises(ValueError, match="read-only"):
             other.matrix[0, 0] = 1.0
+
+
+def test_an_asset_that_is_called_like_the_column_of_names() -> None:
+    schedule = WeightSchedule([datetime(2024, 1, 1)], ["A", "SYMBOL"], [[0.5, 0.25]])
+    assert WeightSchedule.from_frame(schedule.to_frame()) == schedule
