@@ -125,6 +125,13 @@ def test_an_asset_may_be_called_date() -> None:
     assert as_weights(pl.DataFrame({"DATE": [0.5], "A": [0.25]})) == {"DATE": 0.5, "A": 0.25}
 
 
+def test_labels_that_are_attributes_of_other_objects() -> None:
+    names = ["weights", "tickers", "observations", "portfolios", "fit", "get_params"]
+    expected = dict.fromkeys(names, 0.125)
+    assert as_weights(pd.Series(expected)) == expected
+    assert as_weights(pd.DataFrame([expected])) == expected
+
+
 @pytest.mark.parametrize(
     ("weights", "match"),
     [

@@ -65,7 +65,6 @@ def read_labelled(weights: object, assets: object = None) -> dict[str, Any]:
             f"{WHAT}: None is no answer; Riskfolio-Lib and cvxpy give it for a problem without a "
             "solution. Look at the status of the solver"
         )
-    _refuse_many_portfolios(weights)
     labels, values = _pairs_of(weights)
     if labels is None:
         if assets is None:
@@ -110,19 +109,26 @@ _Pairs = tuple[Sequence[Any] | None, list[Any]]
 
 def _pairs_of(weights: Any) -> _Pairs:
     if isinstance(weights, (list, tuple)):
+        _refuse_portfolios(weights)
         return None, list(weights)
     if isinstance(weights, np.ndarray):
         return None, _flat(weights)
+    # Before what is known by its attributes: labels of pandas are attributes too.
+    if hasattr(weights, "index") and hasattr(weights, "iloc"):
+        if getattr(weights, "ndim", 0) == 1:
+            return list(weights.index), weights.to_numpy().tolist()
+        return _of_frame(_pandas_cells(weights))
+    if hasattr(weights, "portfolios"):
+        raise WeightsError(
+            f"{WHAT}: a {type(weights).__name__} holds a portfolio for each period; make a "
+            "schedule of it with ml4t.backtest.optimizers.from_cross_val_predict"
+        )
     if hasattr(weights, "fit") and hasattr(weights, "get_params"):
         return _of_estimator(weights)
     if hasattr(weights, "weights") and hasattr(weights, "observations"):
         return _of_portfolio(weights)
     if hasattr(weights, "weights") and hasattr(weights, "tickers"):
         return _of_solver(weights)
-    if hasattr(weights, "index") and hasattr(weights, "iloc"):
-        if getattr(weights, "ndim", 0) == 1:
-            return list(weights.index), weights.to_numpy().tolist()
-        return _of_frame(_pandas_cells(weights))
     try:
         known: Any = nw.from_native(weights, allow_series=True)
     except TypeError:
@@ -148,14 +154,9 @@ def _flat(values: Any) -> list[Any]:
 # --- Objects of optimizers ---------------------------------------------------------------------
 
 
-def _refuse_many_portfolios(weights: Any) -> None:
-    """Raise for skfolio's collections of portfolios: they hold more than one answer."""
-    if hasattr(weights, "portfolios"):
-        raise WeightsError(
-            f"{WHAT}: a {type(weights).__name__} holds a portfolio for each period; make a "
-            "schedule of it with ml4t.backtest.optimizers.from_cross_val_predict"
-        )
-    if isinstance(weights, list) and any(hasattr(item, "observations") for item in weights):
+def _refuse_portfolios(weights: Sequence[Any]) -> None:
+    """Raise for a list of portfolios, such as skfolio's Population: it holds many answers."""
+    if any(hasattr(item, "observations") for item in weights):
         raise WeightsError(
             f"{WHAT}: a {type(weights).__name__} holds {len(weights)} portfolios; pass one of them"
         )

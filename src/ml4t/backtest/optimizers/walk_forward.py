@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Any
 
@@ -127,4 +128,4 @@ def _name(number: int, portfolio: Any) -> str:
 
 
 def _day(time: Any) -> str:
-    return str(time).removesuffix("T00:00:00.000000000").removesuffix("T00:00:00.000000")
+    return re.sub(r"T00:00:00(\.0+)?$", "", str(time))
