@@ -12,15 +12,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ml4t.backtest.errors import WeightsError, listed
-from ml4t.backtest.execution.alignment import AlignedSchedule, bars_of, check_assets, on_columns
-from ml4t.backtest.execution.schedule_input import (
-    WHAT,
-    Clock,
-    read_matrix,
-    read_names,
-    read_times,
-    read_weights,
-)
+from ml4t.backtest.execution.alignment import AlignedSchedule, bars_of, on_columns
+from ml4t.backtest.execution.schedule_input import Clock, read_matrix, read_times, read_weights
+from ml4t.backtest.execution.weight_readers import WHAT, read_names
+from ml4t.backtest.execution.weights import check_known
 from ml4t.backtest.feed.bars import Bars, times_series
 from ml4t.backtest.feed.checks import time_text
 from ml4t.backtest.feed.signals import bar_numbers
@@ -301,7 +296,7 @@ class WeightSchedule:
         DataWarning
             With "next", for rows that a later row on the same bar replaces.
         """
-        check_assets(self.assets, bars)
+        check_known(self.assets, bars.index)
         rows = np.flatnonzero(self.decides)
         row_of_bar = np.full(bars.times.size, -1, dtype=np.int64)
         at = bars_of(Clock(self.times[rows], self.time_zone), bars, align)
