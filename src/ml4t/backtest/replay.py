@@ -9,6 +9,7 @@ from ml4t.backtest.enums import CashPolicy, Delisting, ExecutionMode
 from ml4t.backtest.execution.alignment import AlignedSchedule
 from ml4t.backtest.execution.inputs import check_mentioned
 from ml4t.backtest.execution.schedule import as_schedule
+from ml4t.backtest.execution.skipped import warn_of_run
 from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.feed.datafeed import as_feed
 from ml4t.backtest.feed.market import check_columns, market_prices, volumes
@@ -60,6 +61,27 @@ def run_weights(
         asset without a weight under ``unmentioned="error"``; for a cost model that is written in
         Python, which compiled code cannot call.
 
+    Warns
+    -----
+    RebalanceWarning
+        Once, if thresholds keep rebalances from increasing positions by more than 5 % of equity.
+
+    Notes
+    -----
+    Ctrl-C ends the run without a result. It is heard within a second or so: the compiled loop
+    returns to Python after so many bars.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> import polars as pl
+    >>> from ml4t.backtest import DataFeed
+    >>> days = [date(2024, 1, day) for day in (2, 3, 4)]
+    >>> prices = {"date": days, "AAPL": [150.0, 151.0, 153.0], "MSFT": [200.0, 198.0, 202.0]}
+    >>> feed = DataFeed.from_wide(pl.DataFrame(prices))
+    >>> result = run_weights(feed, {days[0]: {"AAPL": 0.3, "MSFT": 0.6}})
+    >>> result.fills["quantity"].to_list()
+    [200.0, 300.0]
     """
     settings = as_config(config)
     bars = as_feed(prices).bars
@@ -68,6 +90,7 @@ def run_weights(
     run_log = RunLog(_log, bars)
     ledger = replay_schedule(bars, schedule, settings)
     run_log.end(len(bars.times), ledger)
+    warn_of_run(ledger.plans.records(), settings.rebalance, bars.timestamps, stacklevel=2)
     return BacktestResult(settings, LedgerFrames(bars, ledger))
 
 
