@@ -1,10 +1,10 @@
-"""What the tests share: frames, scripted strategies, and brokers of another make."""
+"""What the tests share: frames, scripted strategies, diaries, and brokers of another make."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +12,9 @@ import numpy as np
 import polars as pl
 
 from ml4t.backtest import BacktestConfig, BacktestResult, Broker, DataFeed, Engine, Strategy
+from ml4t.backtest.feed.bars import Bars
+from ml4t.backtest.frames import LedgerFrames
+from ml4t.backtest.records import EQUITY
 
 START = datetime(2024, 1, 1)
 #: By asset, a value a day; None: no row that day.
@@ -126,6 +129,43 @@ def state_of(broker: Broker) -> tuple[object, ...]:
         len(ledger.plan_rows),
         ledger.assets,
     )
+
+
+class Diary:
+    """What a broker that is stepped by hand says of itself at every close.
+
+    Such a broker keeps no history of closes. A bar is over when the next one comes, or the test
+    ends.
+    """
+
+    def __init__(self, broker: Broker) -> None:
+        self.broker = broker
+        self.closes: dict[datetime, tuple[float, float, dict[str, float]]] = {}
+
+    def note(self) -> None:
+        """Write down the account as it is; a later note in the same bar replaces this one."""
+        broker = self.broker
+        if broker.ledger.timestamps:
+            marks = {n: p.market_price for n, p in broker.positions.items()}
+            now = broker.ledger.timestamps[-1]
+            self.closes[now] = (broker.get_account_value(), broker.cash, marks)
+
+    def result(self) -> BacktestResult:
+        """Return what an engine would have returned of these bars."""
+        ledger = self.broker.ledger
+        equity = np.zeros(len(self.closes), EQUITY)
+        marks = np.full((len(self.closes), len(ledger.assets)), np.nan)
+        times = []
+        for k, (time, (value, cash, prices)) in enumerate(self.closes.items()):
+            equity[k]["equity"], equity[k]["cash"] = value, cash
+            for asset, price in prices.items():
+                marks[k, ledger.index[asset]] = price
+            moment = time if time.tzinfo else time.replace(tzinfo=UTC)
+            times.append((moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1))
+        ledger.equity = equity
+        nanoseconds = np.array(times, np.int64) * 1000
+        bars = Bars.from_fields(ledger.assets, nanoseconds, None, {"close": marks}, {})
+        return BacktestResult(self.broker.config, LedgerFrames(bars, ledger))
 
 
 @dataclass

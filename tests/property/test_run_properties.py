@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from differential.markets import START, Market, run, tables
+from helpers import OtherMake
 from ml4t.backtest import Broker, TargetWeightExecutor
 from property.strategies import markets
 
@@ -164,26 +165,6 @@ def test_the_future_does_not_reach_back(case: Market, data: st.DataObject) -> No
     assert past(tables(other.ledger)) == past(tables(broker.ledger))
 
 
-class Elsewhere:
-    """A broker that has the members of `BrokerLike` and no others."""
-
-    def __init__(self, broker: Broker) -> None:
-        self._broker = broker
-        self.get_account_value = broker.get_account_value
-        self.get_position = broker.get_position
-        self.submit_order = broker.submit_order
-        self.cancel_order = broker.cancel_order
-        self.close_position = broker.close_position
-
-    @property
-    def positions(self) -> Any:
-        return self._broker.positions
-
-    @property
-    def pending_orders(self) -> Any:
-        return self._broker.pending_orders
-
-
 @checked
 @given(case=markets)
 def test_another_broker_gets_the_same_orders(case: Market) -> None:
@@ -207,7 +188,7 @@ def test_another_broker_gets_the_same_orders(case: Market) -> None:
         return decide
 
     run(case, by(lambda broker: broker))
-    run(case, by(Elsewhere))
+    run(case, by(OtherMake))
     ours, other = seen
     assert [order[:2] for order in other[0]] == [order[:2] for order in ours[0]]
     assert [order[2] for order in other[0]] == pytest.approx(

@@ -89,7 +89,7 @@ def test_one_bar_and_no_trade() -> None:
         assert math.isnan(metrics[name])
     for name in ("total_return", "max_drawdown", "turnover", "commission", "orders", "fills"):
         assert metrics[name] == 0.0
-    assert "1 bars" in result.summary()
+    assert "1 bar\n" in result.summary()
     assert repr(result) == "BacktestResult(bars=1, final_equity=100,000.00, total_return=0.00%)"
 
 

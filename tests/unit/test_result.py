@@ -10,7 +10,7 @@ import pytest
 
 from helpers import buy, day, run_script, sell
 from ml4t.backtest import BacktestConfig, BacktestResult, RebalanceConfig, TargetWeightExecutor
-from ml4t.backtest.costs import PercentCommission, PercentSlippage
+from ml4t.backtest.costs import FixedSlippage, PercentCommission, PercentSlippage
 
 TIME, TEXT, NUMBER = pl.Datetime("ns"), pl.String(), pl.Float64()
 SCHEMAS: dict[str, dict[str, Any]] = {
@@ -299,3 +299,121 @@ def test_to_pandas(traded: BacktestResult) -> None:
     assert traded.to_pandas("equity")["equity"].tolist() == [1_000.0, 1_000.0, 990.0, 998.0]
     with pytest.raises(ValueError, match="no frame 'metrics'; there are 'equity', 'orders'"):
         traded.to_pandas("metrics")
+
+
+NAN = math.nan
+ALL_IN = BacktestConfig(initial_cash=1_000.0, delisting="write_off")
+# By name: the run, the figures that are not 0, and lines of the summary.
+ODD: dict[str, tuple[Any, dict[str, float], list[str]]] = {
+    "one bar": (
+        lambda: run_script({}, {"A": [10.0]}),
+        {
+            "initial_cash": 100_000.0,
+            "final_equity": 100_000.0,
+            "annual_return": NAN,
+            "volatility": NAN,
+            "sharpe_ratio": NAN,
+            "annual_turnover": NAN,
+        },
+        ["Period             2024-01-01 to 2024-01-01, 1 bar", "Annual return      n/a"],
+    ),
+    # 5 bought at 11 at the close of 10: 5 are lost, of 100,000; half of 55 was traded.
+    "one bar that trades": (
+        lambda: run_script(
+            {0: buy("A", 5)},
+            {"A": [10.0]},
+            BacktestConfig(execution_mode="same_bar", slippage=PercentSlippage(0.1)),
+        ),
+        {
+            "initial_cash": 100_000.0,
+            "final_equity": 99_995.0,
+            "total_return": -0.00005,
+            "annual_return": NAN,
+            "volatility": NAN,
+            "sharpe_ratio": NAN,
+            "max_drawdown": -0.00005,
+            "turnover": 27.5 / 99_995.0,
+            "annual_turnover": NAN,
+            "slippage": 5.0,
+            "orders": 1.0,
+            "fills": 1.0,
+        },
+        ["Total return       0.00%", "Max drawdown       0.00%", "Turnover a year    n/a"],
+    ),
+    "two bars": (
+        lambda: run_script({}, {"A": [10.0, 11.0]}),
+        {
+            "initial_cash": 100_000.0,
+            "final_equity": 100_000.0,
+            "volatility": NAN,
+            "sharpe_ratio": NAN,
+        },
+        ["Volatility a year  n/a", "Annual return      0.00%"],
+    ),
+    "all cash": (
+        lambda: run_script({}, {"A": [10.0, 11.0, 12.0, 9.0]}),
+        {"initial_cash": 100_000.0, "final_equity": 100_000.0, "sharpe_ratio": NAN},
+        ["Volatility a year  0.00%", "Sharpe ratio       n/a", "Orders, fills      0, 0"],
+    ),
+    "orders that never fill": (
+        lambda: run_script({0: sell("A", 1)}, {"A": [10.0, 11.0, 12.0]}),
+        {"initial_cash": 100_000.0, "final_equity": 100_000.0, "sharpe_ratio": NAN, "orders": 1.0},
+        ["Orders, fills      1, 0"],
+    ),
+    # 100 D bought for all there is, on day 1; written off on day 2. Half of 1000 was traded in
+    # three days; the return of the last day is not defined.
+    "zero equity": (
+        lambda: run_script(
+            {0: buy("D", 100)}, {"A": [10.0] * 4, "D": [10.0, 10.0, None, None]}, ALL_IN
+        ),
+        {
+            "initial_cash": 1_000.0,
+            "total_return": -1.0,
+            "annual_return": -1.0,
+            "volatility": NAN,
+            "sharpe_ratio": NAN,
+            "max_drawdown": -1.0,
+            "turnover": 0.5,
+            "annual_turnover": 0.5 * 365.25 / 3.0,
+            "orders": 2.0,
+            "fills": 2.0,
+            "ends_inferred": 1.0,
+        },
+        ["Final equity       0.00", "Total return       -100.00%", "Volatility a year  n/a"],
+    ),
+    # The sale of day 2 brings nothing: the slippage is the whole price. It trades no value.
+    "zero equity by a sale": (
+        lambda: run_script(
+            {0: buy("A", 10), 1: sell("A", 10)},
+            {"A": [10.0, 10.0, 5.0]},
+            BacktestConfig(initial_cash=200.0, slippage=FixedSlippage(10.0)),
+        ),
+        {
+            "initial_cash": 200.0,
+            "total_return": -1.0,
+            "annual_return": -1.0,
+            # 200, 100, 0: returns of -1/2 and -1, 1/4 from their mean: root of 2/16 and of 365.25
+            "volatility": math.sqrt(365.25 / 8.0),
+            "sharpe_ratio": -0.75 / math.sqrt(1.0 / 8.0) * math.sqrt(365.25),
+            "max_drawdown": -1.0,
+            "turnover": 1.0,  # half of 200, over an equity of 100
+            "annual_turnover": 365.25 / 2.0,
+            "slippage": 150.0,  # 10 * 10 and 10 * 5
+            "orders": 2.0,
+            "fills": 2.0,
+        },
+        ["Final equity       0.00"],
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_the_figures_of_odd_runs(kind: str) -> None:
+    make, expected, lines = ODD[kind]
+    result = make()
+    found = result.metrics
+    assert found == pytest.approx(dict.fromkeys(found, 0.0) | expected, nan_ok=True)
+    summary = result.summary()
+    assert set(lines) <= set(summary.splitlines())
+    assert "nan" not in summary + repr(result)
+    assert "-0.00" not in summary + repr(result)

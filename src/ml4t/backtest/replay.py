@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from ml4t.backtest.config import BacktestConfig, as_config
 from ml4t.backtest.enums import CashPolicy, Delisting, ExecutionMode
 from ml4t.backtest.execution.alignment import AlignedSchedule
@@ -15,6 +17,9 @@ from ml4t.backtest.frames import LedgerFrames
 from ml4t.backtest.kernel import loop
 from ml4t.backtest.ledger.ledger import Ledger
 from ml4t.backtest.result import BacktestResult
+from ml4t.backtest.run_log import RunLog
+
+_log = logging.getLogger(__name__)
 
 # Rows of a table that are asked for at once at most; memory that is not written costs nothing.
 _LARGEST_RESERVE = 2**24
@@ -82,7 +87,9 @@ def run_weights(
     bars = as_feed(prices).bars
     check_columns(bars, settings)
     schedule = as_schedule(weights).aligned(bars, align)
+    run_log = RunLog(_log, bars)
     ledger = replay_schedule(bars, schedule, settings)
+    run_log.end(len(bars.times), ledger)
     warn_of_run(ledger.plans.records(), settings.rebalance, bars.timestamps, stacklevel=2)
     return BacktestResult(settings, LedgerFrames(bars, ledger))
 

@@ -255,8 +255,8 @@ class BacktestResult:
 
         Returns and rates are fractions, money is currency. Total and annual return and drawdown
         start from the initial cash, volatility and Sharpe ratio are of the returns between
-        closes. `turnover` is half the traded value
-        over the equity at the close of its bar, summed over the run, `annual_turnover` that a year.
+        closes. `turnover` is half the traded value over the equity at the close of its bar,
+        summed over the bars that have equity, `annual_turnover` that a year.
         `rebalances_requested` counts plans, `rebalances_executed` those of which an order filled
         at least in part. `ends_inferred` counts assets whose bars end before the feed does. NaN
         where a figure is not defined.
@@ -298,10 +298,13 @@ class BacktestResult:
         period = f"{times[0]:%Y-%m-%d} to {times[-1]:%Y-%m-%d}, " if len(times) else ""
 
         def shown(name: str, form: str) -> str:
-            return "n/a" if np.isnan(found[name]) else format(found[name], form)
+            # "z": what rounds to zero has no sign.
+            return "n/a" if np.isnan(found[name]) else format(found[name], f"z{form}")
+
+        bars = f"{self.equity.height:,} {'bar' if self.equity.height == 1 else 'bars'}"
 
         lines = [
-            ("Period", f"{period}{self.equity.height:,} bars"),
+            ("Period", f"{period}{bars}"),
             ("Initial cash", shown("initial_cash", ",.2f")),
             ("Final equity", shown("final_equity", ",.2f")),
             ("Total return", shown("total_return", ".2%")),
@@ -336,7 +339,7 @@ class BacktestResult:
         found = self.metrics
         return (
             f"BacktestResult(bars={self.equity.height}, "
-            f"final_equity={found['final_equity']:,.2f}, total_return={found['total_return']:.2%})"
+            f"final_equity={found['final_equity']:,.2f}, total_return={found['total_return']:z.2%})"
         )
 
 

@@ -10,10 +10,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from helpers import buy, day, run_script, sell
+from helpers import Diary, bars_of, buy, day, run_script, sell
 from ml4t.backtest import (
     BacktestConfig,
     BacktestResult,
+    Broker,
     ExecutionMode,
     RebalanceConfig,
     TargetWeightExecutor,
@@ -326,3 +327,25 @@ def test_a_sum_of_weights_is_not_judged_by_the_config_of_the_account() -> None:
     )
     assert result.rebalances["target_weight"].to_list() == [0.9]
     assert result.audit() == []
+
+
+def test_a_broker_that_is_stepped_by_hand_is_audited() -> None:
+    # conftest.py does this at the end of every test; here the books are wrong for a moment.
+    broker = Broker(initial_cash=1_000.0)
+    diary = Diary(broker)
+    broker.submit_order("A", 10)
+    for t, price in enumerate([10.0, 11.0, 12.0]):
+        broker.step(day(t), bars_of(A=price))
+        diary.note()
+    result = diary.result()
+    assert result.equity["equity"].to_list() == [1_000.0, 1_010.0, 1_020.0]
+    assert result.positions["market_value"].to_list() == [100.0, 110.0, 120.0]
+    assert result.audit() == []
+    broker.ledger.account["cash"] -= 1.0
+    diary.note()
+    assert {violation.check for violation in diary.result().audit()} == {"cash_flows"}
+    broker.ledger.account["cash"] += 1.0
+    broker.ledger.holdings["quantity"] -= 1.0
+    diary.note()
+    assert {violation.check for violation in diary.result().audit()} == {"equity", "holdings"}
+    broker.ledger.holdings["quantity"] += 1.0

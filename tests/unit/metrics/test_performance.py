@@ -48,6 +48,16 @@ def test_annual_return() -> None:
     assert math.isnan(performance.annual_return(EQUITY[:1], DAYS[:1]))
 
 
+def test_a_gain_of_a_second_is_no_annual_return() -> None:
+    # 2 to the 31,557,600th; a year that loses half a second ends with nothing
+    second = np.array([0, 10**9])
+    assert math.isnan(performance.annual_return(np.array([100.0, 200.0]), second))
+    assert performance.annual_return(np.array([100.0, 50.0]), second) == -1.0
+    # the largest that there is: 10 ** 307 a year from 10 in 1/307 of one
+    part = np.array([0, round(365.25 * 86_400 * 1e9 / 307)])
+    assert performance.annual_return(np.array([1.0, 10.0]), part) == pytest.approx(1e307, rel=1e-9)
+
+
 def test_volatility_and_sharpe() -> None:
     # mean 1/30; deviations 1/15, -2/15, 1/15: 6/225 in squares, over 2 is 1/75
     volatility = math.sqrt(1 / 75) * math.sqrt(365.25)

@@ -22,7 +22,6 @@ from ml4t.backtest.records import (
     TRADE,
     VOLUME_USE,
     Floats,
-    Ints,
     Records,
 )
 
@@ -55,7 +54,6 @@ class Ledger:
         n = len(assets)
         self.account: Records = np.zeros(1, ACCOUNT)
         self.account["cash"] = cash
-        self._n_working: Ints = self.account["n_working"]  # a view; it is read at every bar
         self.holdings: Records = _no_holdings(n)
         self.volume_used: Records = _no_volume_used(n)
         self.multiplier: Floats = np.ones(n)
@@ -70,8 +68,13 @@ class Ledger:
     @property
     def n_working(self) -> int:
         """How many orders are in the book."""
-        n_working: int = self._n_working.item()
+        n_working: int = self.account["n_working"].item()
         return n_working
+
+    @property
+    def n_submitted(self) -> int:
+        """How many orders were submitted; they are numbered from 0."""
+        return int(self.account["next_order_id"][0])
 
     @property
     def n_plans(self) -> int:
@@ -150,7 +153,7 @@ class Ledger:
                 self._rows_of_done[done_id] = k
         if order_id not in self._rows_of_done:
             raise OrderError(
-                f"order {order_id!r} is unknown; {int(self.account['next_order_id'][0])} orders "
+                f"order {order_id!r} is unknown; {self.n_submitted} orders "
                 "were submitted so far, numbered from 0"
             )
         return self.done.row(self._rows_of_done[order_id])

@@ -13,6 +13,8 @@ import numpy as np
 from ml4t.backtest.records import Floats, Ints
 
 _NANOSECONDS_A_YEAR = 365.25 * 86_400 * 1e9
+# A little below that of the largest float.
+_LARGEST_LOGARITHM = 709.0
 
 
 def returns(equity: Floats) -> Floats:
@@ -43,16 +45,27 @@ def total_return(equity: Floats) -> float:
 
 
 def annual_return(equity: Floats, times: Ints) -> float:
-    """Compound annual growth rate; NaN without a span of time, -1 when all is lost."""
+    """Compound annual growth rate; -1 when all is lost.
+
+    NaN without a span of time, and where the rate is beyond all floats: a gain of seconds,
+    compounded for a year.
+    """
     span = years(times)
     growth = total_return(equity) + 1.0
     if not span > 0.0 or math.isnan(growth):
         return math.nan
-    return float(growth ** (1.0 / span) - 1.0) if growth > 0.0 else -1.0
+    if not growth > 0.0:
+        return -1.0
+    # Python raises where the power is too large.
+    logarithm = math.log(growth) / span
+    return growth ** (1.0 / span) - 1.0 if logarithm < _LARGEST_LOGARITHM else math.nan
 
 
 def volatility(equity: Floats, times: Ints) -> float:
-    """Annualised standard deviation of returns (n - 1 in the denominator)."""
+    """Annualised standard deviation of returns (n - 1 in the denominator).
+
+    NaN for fewer than two returns, and where equity was zero or less before the last bar.
+    """
     change = returns(equity)
     if change.size < 2:
         return math.nan
@@ -62,7 +75,8 @@ def volatility(equity: Floats, times: Ints) -> float:
 def sharpe_ratio(equity: Floats, times: Ints) -> float:
     """Annualised mean over standard deviation of returns, risk-free rate 0 (Sharpe 1994).
 
-    NaN for fewer than two returns or without variation.
+    NaN for fewer than two returns, without variation, and where equity was zero or less before the
+    last bar.
     """
     change = returns(equity)
     if change.size < 2:
