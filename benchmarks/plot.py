@@ -12,6 +12,8 @@ from benchmarks.ours import OURS
 from benchmarks.timing import Measured
 
 MARKERS = "osv^Dp*Xhd"
+#: Beyond the colours there are, lines are broken.
+STYLES = ("-", "--")
 
 
 def write_plot(measured: Sequence[Measured], path: Path) -> None:
@@ -35,6 +37,7 @@ def write_plot(measured: Sequence[Measured], path: Path) -> None:
                     [seconds for _, seconds in points],
                     color=f"C{k}",
                     marker=MARKERS[k % len(MARKERS)],
+                    linestyle=STYLES[k // len(MARKERS)],
                     linewidth=2.5 if name in ours else 1.0,
                     label=name,
                 )

@@ -37,16 +37,18 @@ def record_equity(
     cash = account[0]["cash"]
     n_held = 0
     held = np.empty(holdings.size, np.int64)
+    quantity = np.empty(holdings.size)
     for i in range(holdings.size):
         if holdings[i]["quantity"] != 0.0:
             held[n_held] = i
+            quantity[n_held] = holdings[i]["quantity"]
             n_held += 1
     for bar in range(start, stop):
         value = cash
         net = 0.0
         gross = 0.0
         for k in range(n_held):
-            worth = holdings[held[k]]["quantity"] * marks[bar, held[k]]
+            worth = quantity[k] * marks[bar, held[k]]
             value += worth
             net += worth
             gross += abs(worth)
