@@ -1,0 +1,14 @@
+"""From what produces weights to decisions, and a check that they know nothing of the future."""
+
+from ml4t.backtest.execution.decision_times import decision_bars, every, on_dates
+from ml4t.backtest.execution.triggers import DriftTrigger
+from ml4t.backtest.optimizers.lookahead import LookaheadReport, check_lookahead
+
+__all__ = [
+    "DriftTrigger",
+    "LookaheadReport",
+    "check_lookahead",
+    "decision_bars",
+    "every",
+    "on_dates",
+]
