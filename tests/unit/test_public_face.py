@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import ml4t.backtest
-from ml4t.backtest import costs, enums, errors
+from ml4t.backtest import costs, enums, errors, optimizers
 
 NAMES = [
     "BacktestConfig",
@@ -46,10 +46,21 @@ NAMES = [
     "run_backtest",
     "run_weights",
 ]
+OPTIMIZERS = ["from_cross_val_predict"]
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "src" / "ml4t" / "backtest"
 #: Packages that only an extra brings, or that would make every import slow.
-NOT_IMPORTED = ("pandas", "pyarrow", "plotly", "skfolio", "rich", "sklearn")
+NOT_IMPORTED = (
+    "pandas",
+    "pyarrow",
+    "plotly",
+    "skfolio",
+    "rich",
+    "sklearn",
+    "pypfopt",
+    "riskfolio",
+    "cvxpy",
+)
 #: What the library makes and hands out: the text says what is in it, not how it is made.
 HANDED_OUT = {"BacktestResult", "Fill", "Order", "Position", "RebalancePlan", "Trade"}
 #: A member for our own executor; it says its arguments in prose.
@@ -61,6 +72,8 @@ def public() -> Iterator[tuple[str, Any]]:
     for name in ml4t.backtest.__all__:
         if name != "__version__":
             yield name, getattr(ml4t.backtest, name)
+    for name in optimizers.__all__:
+        yield name, getattr(optimizers, name)
     for module in (costs, enums, errors):
         for name, found in vars(module).items():
             is_ours = getattr(found, "__module__", None) == module.__name__
@@ -94,6 +107,7 @@ def has_section(found: Any, title: str) -> bool:
 def test_names() -> None:
     assert ml4t.backtest.__all__ == NAMES
     assert all(hasattr(ml4t.backtest, name) for name in NAMES)
+    assert optimizers.__all__ == OPTIMIZERS
 
 
 @pytest.mark.parametrize("name", PUBLIC)
@@ -135,7 +149,8 @@ def test_an_enum_says_every_member_in_words() -> None:
 
 
 def test_an_import_brings_no_extra_along() -> None:
-    code = f"import sys, ml4t.backtest; print([m for m in {NOT_IMPORTED} if m in sys.modules])"
+    names = "import sys, ml4t.backtest.optimizers"
+    code = f"{names}; print([m for m in {NOT_IMPORTED} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -167,4 +182,4 @@ def test_every_public_name_has_its_place_in_the_documentation() -> None:
         path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs" / "api").glob("*.md"))
     )
     placed = set(re.findall(r"^::: ml4t\.backtest\.(?:\w+\.)*(\w+)$", pages, re.MULTILINE))
-    assert set(NAMES) - {"__version__"} - placed == set()
+    assert {*NAMES, *OPTIMIZERS} - {"__version__"} - placed == set()

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 from ml4t.backtest import as_weights
@@ -62,10 +63,14 @@ def test_the_answer_is_a_copy() -> None:
         (pd.Series([0.5, 0.2, 0.1], index=["A", "B", "A"]), "'A' appear more than once"),
         (pd.Series({"A": NAN}), "A=nan"),
         (pd.Series({"A": True}), "A=True"),
-        (pd.DataFrame({"A": [0.5]}), "a DataFrame is not understood"),
-        ([0.5, 0.5], "a list is not understood"),
-        (np.array([0.5]), "a ndarray is not understood"),
-        (None, "a NoneType is not understood"),
+        ([0.5, 0.5], "a list has no labels.*assets="),
+        ((0.5, 0.5), "a tuple has no labels.*assets="),
+        (np.array([0.5]), "a ndarray has no labels.*assets="),
+        (pl.Series([0.5]), "a Series has no labels.*assets="),
+        (None, "None is no answer.*Riskfolio-Lib and cvxpy.*status"),
+        ("A", "a str is not understood; pass a mapping"),
+        ({"A"}, "a set is not understood"),
+        (iter([0.5]), "is not understood"),
     ],
 )
 def test_what_is_not(weights: Any, match: str) -> None:

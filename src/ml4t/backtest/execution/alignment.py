@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ml4t.backtest.errors import DataWarning, WeightsError, listed, nearest
-from ml4t.backtest.execution.schedule_input import WHAT, Clock
+from ml4t.backtest.execution.schedule_input import Clock
+from ml4t.backtest.execution.weight_readers import WHAT
 from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.feed.checks import time_text
 from ml4t.backtest.feed.signals import bar_numbers, check_zone

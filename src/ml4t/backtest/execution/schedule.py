@@ -12,14 +12,8 @@ from numpy.typing import NDArray
 
 from ml4t.backtest.errors import WeightsError, listed
 from ml4t.backtest.execution.alignment import AlignedSchedule, bars_of, check_assets, on_columns
-from ml4t.backtest.execution.schedule_input import (
-    WHAT,
-    Clock,
-    read_matrix,
-    read_names,
-    read_times,
-    read_weights,
-)
+from ml4t.backtest.execution.schedule_input import Clock, read_matrix, read_times, read_weights
+from ml4t.backtest.execution.weight_readers import WHAT, read_names
 from ml4t.backtest.feed.bars import Bars, times_series
 from ml4t.backtest.feed.checks import time_text
 from ml4t.backtest.feed.signals import bar_numbers

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ml4t.backtest.errors import WeightsError, listed
+from ml4t.backtest.execution.weight_readers import WHAT
 from ml4t.backtest.execution.weights import as_weights
 from ml4t.backtest.feed.checks import Faults, time_text
 from ml4t.backtest.feed.columns import times_of
@@ -19,8 +20,6 @@ from ml4t.backtest.feed.wide import read_wide
 from ml4t.backtest.numeric import is_real
 from ml4t.backtest.records import Floats, Ints
 
-#: What the input is called in messages.
-WHAT = "weights"
 #: What a long frame is read for.
 _WEIGHT = Numbers(("weight",), "weight")
 
@@ -112,20 +111,6 @@ def read_times(times: object) -> Clock:
     found = Clock(*times_of(column, False, faults))
     faults.settle()
     return found
-
-
-def read_names(assets: Iterable[str]) -> tuple[str, ...]:
-    """Return asset names as plain strings; raises for what is none, and for a name there twice."""
-    if isinstance(assets, (str, bytes)) or not isinstance(assets, Iterable):
-        raise WeightsError(f"{WHAT}: assets={assets!r} must be a sequence of names")
-    names = tuple(assets)
-    strange = [name for name in names if not isinstance(name, str)]
-    if strange:
-        raise WeightsError(f"{WHAT}: {listed(strange)} are not asset names; names must be strings")
-    if len(set(names)) < len(names):
-        twice = sorted({str(name) for name in names if names.count(name) > 1})
-        raise WeightsError(f"{WHAT}: {listed(twice)} appear more than once; give each one column")
-    return tuple(map(str, names))
 
 
 def read_matrix(matrix: object, clock: Clock, assets: Sequence[str]) -> Floats:

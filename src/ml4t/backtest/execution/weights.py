@@ -3,69 +3,65 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ml4t.backtest.errors import WeightsError, listed, shown, with_nearest
+from ml4t.backtest.execution.weight_readers import read_labelled, refuse_others, refuse_strange
 from ml4t.backtest.numeric import is_finite, is_real
 from ml4t.backtest.records import Floats
 
 _PLAIN = {float, int, np.float64, np.float32, np.int64, np.int32}
 
 
-def _labelled(weights: object) -> Mapping[str, float]:
-    """Return the weights by label; raises for what has no labels and for a label that is twice."""
-    if isinstance(weights, Mapping):
-        return weights
-    index = getattr(weights, "index", None)
-    values = getattr(weights, "to_numpy", None)
-    if index is not None and callable(values) and getattr(weights, "ndim", 0) == 1:
-        labels = list(index)
-        if len(set(labels)) < len(labels):
-            twice = sorted({str(label) for label in labels if labels.count(label) > 1})
-            raise WeightsError(
-                f"weights: {listed(twice)} appear more than once in the index; "
-                "give every asset one weight"
-            )
-        return dict(zip(labels, values().tolist(), strict=True))
-    raise WeightsError(
-        f"weights: a {type(weights).__name__} is not understood; pass a mapping of asset name to "
-        "weight, or a pandas Series indexed by asset"
-    )
-
-
-def as_weights(weights: object) -> dict[str, float]:
+def as_weights(weights: object, assets: Sequence[str] | None = None) -> dict[str, float]:
     """Turn what an optimizer gives into a dict of asset to weight.
+
+    Weights go by label, never by place: the order in which assets come changes nothing.
 
     Parameters
     ----------
-    weights : mapping or pandas Series
-        Asset names with their weights, fractions of equity. A Series is read by its index.
+    weights : object
+        Asset names with their weights, fractions of equity:
+
+        - a mapping, such as PyPortfolioOpt's `clean_weights()`;
+        - a pandas Series, by its index;
+        - a frame (pandas, polars, pyarrow): one column indexed by asset (Riskfolio-Lib), one row
+          with a column an asset, or columns ``asset`` (or ``symbol``, ``ticker``) and ``weight``;
+        - a fitted skfolio estimator, also the last of a pipeline or the best of a search, and a
+          skfolio Portfolio;
+        - a PyPortfolioOpt object that has been solved;
+        - an array, a list or a polars Series, but only together with `assets`.
+    assets : sequence of str, (n_assets,), optional
+        The names of weights without labels, in their order. Weights with labels must be of
+        these assets, in any order and not of all of them.
 
     Returns
     -------
     dict of str to float
+        In the order of the input.
 
     Raises
     ------
     ValueError
-        For a weight that is not a finite number (NaN, infinity, a string, a bool), a name that
-        is not a string, and a name that is there twice; the message names the offenders.
+        For None, a weight that is not a finite number (NaN, infinity, a string, a bool), a name
+        that is not a string, a name that is there twice, weights without labels, and an
+        optimizer that failed or was not run; the message names the offenders.
 
     Examples
     --------
     >>> as_weights({"AAPL": 0.6, "MSFT": 0.4})
     {'AAPL': 0.6, 'MSFT': 0.4}
+    >>> as_weights([0.6, 0.4], assets=["AAPL", "MSFT"])
+    {'AAPL': 0.6, 'MSFT': 0.4}
     """
-    found = _labelled(weights)
+    found = weights if isinstance(weights, Mapping) else read_labelled(weights, assets)
     if not set(map(type, found)) <= {str}:
-        strange = [name for name in found if not isinstance(name, str)]
-        if strange:
-            raise WeightsError(
-                f"weights: {listed(strange)} are not asset names; names must be strings"
-            )
+        refuse_strange(found)
+    if assets is not None:
+        refuse_others(found, assets)
     types = set(map(type, found.values()))
     if not types <= _PLAIN:
         wrong = [name for name, weight in found.items() if not is_real(weight)]

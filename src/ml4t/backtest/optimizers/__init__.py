@@ -3,6 +3,7 @@
 from ml4t.backtest.execution.decision_times import decision_bars, every, on_dates
 from ml4t.backtest.execution.triggers import DriftTrigger
 from ml4t.backtest.optimizers.lookahead import LookaheadReport, check_lookahead
+from ml4t.backtest.optimizers.walk_forward import from_cross_val_predict
 
 __all__ = [
     "DriftTrigger",
@@ -10,5 +11,6 @@ __all__ = [
     "check_lookahead",
     "decision_bars",
     "every",
+    "from_cross_val_predict",
     "on_dates",
 ]

@@ -1,0 +1,89 @@
+"""Without friction the account earns what skfolio says a walk-forward earns, on real prices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ml4t.backtest import (
+    BacktestConfig,
+    BacktestResult,
+    DataFeed,
+    Engine,
+    ExecutionMode,
+    RebalanceConfig,
+    Strategy,
+    TargetWeightExecutor,
+    WeightSchedule,
+    run_weights,
+)
+from ml4t.backtest.optimizers import from_cross_val_predict
+
+datasets = pytest.importorskip("skfolio.datasets")
+selection = pytest.importorskip("skfolio.model_selection")
+optimization = pytest.importorskip("skfolio.optimization")
+preprocessing = pytest.importorskip("skfolio.preprocessing")
+
+#: Of the returns of a day, as fractions.
+TOLERANCE = 1e-10
+FRICTIONLESS = BacktestConfig(
+    initial_cash=1_000_000.0,
+    execution_mode=ExecutionMode.SAME_BAR,
+    rebalance=RebalanceConfig(allow_fractional=True, min_trade_value=0.0, min_weight_change=0.0),
+)
+MODELS: dict[str, Callable[[], Any]] = {
+    "equal weight": optimization.EqualWeighted,
+    "inverse volatility": optimization.InverseVolatility,
+    "minimum variance": optimization.MeanRisk,
+}
+Road = Callable[[DataFeed, WeightSchedule], BacktestResult]
+
+
+class Rows(Strategy):
+    """Sends the row of the schedule at its time, through the executor."""
+
+    def __init__(self, schedule: WeightSchedule) -> None:
+        self._rows = dict(schedule.rows())
+
+    def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+        if timestamp in self._rows:
+            TargetWeightExecutor().execute(self._rows[timestamp], data, broker)
+
+
+ROADS: dict[str, Road] = {
+    "run_weights": lambda feed, schedule: run_weights(feed, schedule, FRICTIONLESS),
+    "Engine": lambda feed, schedule: Engine(feed, Rows(schedule), FRICTIONLESS).run(),
+}
+
+
+@pytest.fixture(scope="module")
+def prices() -> Any:
+    """20 stocks, some 1000 days."""
+    return datasets.load_sp500_dataset().loc["2017":"2020"]
+
+
+@pytest.mark.parametrize("road", ROADS)
+@pytest.mark.parametrize("name", MODELS)
+def test_returns_of_a_walk_forward(name: str, road: str, prices: Any) -> None:
+    returns = preprocessing.prices_to_returns(prices)
+    cv = selection.WalkForward(train_size=252, test_size=21)
+    study = selection.cross_val_predict(
+        MODELS[name](),
+        returns,
+        cv=cv,
+        portfolio_params={"weight_drift": True, "compounded": True},
+    )
+    assert len(study) > 30
+    schedule = from_cross_val_predict(study, returns, cv)
+    feed = DataFeed.from_wide(prices.loc[: study.observations[-1]])
+    equity = ROADS[road](feed, schedule).equity["equity"].to_numpy()
+    earned = equity[1:] / equity[:-1] - 1
+    # The account is idle until the first decision; then it holds what skfolio holds.
+    idle = earned.size - study.returns.size
+    assert idle == 252
+    assert (earned[:idle] == 0).all()
+    assert np.abs(study.returns).max() > 0.05
+    np.testing.assert_allclose(earned[idle:], study.returns, rtol=0, atol=TOLERANCE)
