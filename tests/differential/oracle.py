@@ -169,7 +169,7 @@ class Row:
     """One asset of a plan; weights are NaN without equity, quantities NaN where undefined."""
 
     asset: str
-    requested_weight: float = 0.0
+    requested_weight: float = NAN
     target_weight: float = 0.0
     current_weight: float = NAN
     effective_weight: float = NAN
@@ -331,7 +331,7 @@ def _universe(targets, positions, prices, marks, orders, multipliers, cfg):
         if asset in targets:
             row.requested_weight = row.target_weight = float(targets[asset])
         elif cfg["unmentioned"] == "hold":
-            row.reason, row.requested_weight = "held", NAN
+            row.reason = "held"
         elif cfg["unmentioned"] == "error" and row.held != 0:
             raise ValueError(f"held and not in the targets: {asset}")
         rows.append(row)

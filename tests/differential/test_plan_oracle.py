@@ -21,6 +21,16 @@ def reordered(case: PlanCase) -> PlanCase:
     return dataclasses.replace(case, **turned)
 
 
+def planned_weight(row: oracle.Row, equity: float) -> float:
+    """What the asset weighs once the order has filled, and what counts beside it."""
+    if not equity > 0.0 or row.reason == "awaiting_cancel":  # which changes nothing
+        return row.effective_weight
+    quantity = oracle.clean(row.effective + row.quantity)
+    if quantity == 0.0:
+        return 0.0
+    return oracle.NAN if row.mark is None else quantity * row.mark * row.multiplier / equity
+
+
 def check(case: PlanCase) -> None:
     try:
         expected = case.answer()
@@ -58,6 +68,7 @@ def check(case: PlanCase) -> None:
             cost = oracle.trade_cost(wanted.quantity, wanted.price, wanted.multiplier, case.cost)
         found = [getattr(row, name) for name in names]
         assert found == pytest.approx([getattr(wanted, name) for name in names], **CLOSE), row
+        assert row.planned_weight == pytest.approx(planned_weight(wanted, expected.equity), **CLOSE)
         assert [row.value, row.estimated_cost] == pytest.approx([value, cost], **CLOSE)
         total_cost += cost
         cash_after -= value + cost

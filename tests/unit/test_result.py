@@ -75,6 +75,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "target_weight": NUMBER,
         "current_weight": NUMBER,
         "effective_weight": NUMBER,
+        "planned_weight": NUMBER,
         "price": NUMBER,
         "target_quantity": NUMBER,
         "quantity": NUMBER,

@@ -28,6 +28,8 @@ from ml4t.backtest import (
 from ml4t.backtest.costs import PercentCommission, PercentSlippage
 from ml4t.backtest.errors import StateError
 from ml4t.backtest.ledger.cut import ledger_until
+from ml4t.backtest.ledger.ledger import Ledger
+from ml4t.backtest.records import ORDER
 
 FRAMES = ("equity", "orders", "fills", "trades", "positions", "rebalances")
 N_BARS, N_ASSETS = 30, 4
@@ -151,6 +153,43 @@ def test_the_cut_account_is_the_account_of_that_close(mode: str) -> None:
             got, wanted = getattr(cut, name), getattr(expected, name)
             for field in wanted.dtype.names:
                 np.testing.assert_allclose(got[field], wanted[field], rtol=1e-12, err_msg=field)
+
+
+def test_a_stop_that_triggered_later_has_not_triggered() -> None:
+    # Stops at 9: bar 2 touches them without volume; they go as market orders of 4 a bar.
+    close = {"A": [10.0, 10.0, 8.0, 9.5, 9.5, 9.5]}
+    fields = dict.fromkeys(("open", "high", "low"), close)
+    volume = {"A": [100.0, 100.0, 0.0, 40.0, 40.0, 40.0]}
+
+    def stops(data: Any, broker: Broker) -> None:
+        broker.submit_order("A", -6, order_type="stop", stop_price=9.0)
+        broker.submit_order("A", -1, order_type="stop", stop_price=5.0)
+
+    config = BacktestConfig(max_participation=0.1)
+    script = {0: lambda data, broker: broker.submit_order("A", 10), 1: stops}
+
+    def account(n_bars: int) -> Ledger:
+        cut = {"A": close["A"][:n_bars]}
+        feed = feed_of(cut, volume=volume, **fields)
+        broker = Broker(config, bars=feed.bars)
+        strategy = Script(script)
+        for bar, timestamp in enumerate(feed.bars.timestamps):
+            broker.advance(bar)
+            strategy.on_data(timestamp, broker.data, {}, broker)
+            broker.settle()
+        broker.finish()
+        return broker.ledger
+
+    whole = account(6)
+    seen = []
+    for stop in range(1, 6):
+        cut, expected = ledger_until(whole, stop), account(stop)
+        for name in ORDER.names or ():
+            np.testing.assert_array_equal(cut.all_orders()[name], expected.all_orders()[name], name)
+        seen.append(cut.all_orders()["triggered"][1:].tolist())
+    assert seen == [[], [False, False], [True, False], [True, False], [True, False]]
+    # the position of the cut account, by the same rule as that of the whole
+    assert ledger_until(whole, 4).holdings["quantity"].tolist() == [6.0]
 
 
 def test_an_exception_in_the_first_bar() -> None:

@@ -23,6 +23,7 @@ RecordType = np.dtype[Any]
 #: One order. `quantity` is positive and never changes; `side` is the code of `OrderSide`.
 #: `fill_value` is the sum of price * quantity over the fills. `step` is the granularity in which
 #: the order may be cut, 0 if it is continuous. `finished` is -1 while the order works.
+#: `triggered_in` is the bar in which a stop was touched first; -1 before, and where nobody knows.
 ORDER = np.dtype(
     [
         ("order_id", np.int64),
@@ -35,6 +36,7 @@ ORDER = np.dtype(
         ("plan_idx", np.int32),
         ("created", np.int32),
         ("finished", np.int32),
+        ("triggered_in", np.int32),
         ("step", np.int32),
         ("side", np.int8),
         ("type", np.int8),
@@ -60,14 +62,16 @@ FILL = np.dtype(
     ]
 )
 
-#: One asset's line in a plan. `adjustments` holds the bits of `Adjustment`; NaN weights mean that
-#: there is no target (`held`) or no equity.
+#: One asset's line in a plan. `adjustments` holds the bits of `Adjustment`. NaN: a requested weight
+#: that nobody asked for, a target weight of an asset that is held back, and every other weight
+#: where there is no equity. `planned_weight` is the weight once all orders have filled whole.
 PLAN_ROW = np.dtype(
     [
         ("requested_weight", np.float64),
         ("target_weight", np.float64),
         ("current_weight", np.float64),
         ("effective_weight", np.float64),
+        ("planned_weight", np.float64),
         ("price", np.float64),
         ("target_quantity", np.float64),
         ("quantity", np.float64),

@@ -18,6 +18,7 @@ from ml4t.backtest.ledger.audit import audit_books
 from ml4t.backtest.ledger.books import Books, Violation
 from ml4t.backtest.metrics import performance
 from ml4t.backtest.records import EQUITY, Ints, Records
+from ml4t.backtest.weight_frames import weights_frame
 
 
 class BacktestResult:
@@ -44,8 +45,8 @@ class BacktestResult:
         weight.
     rebalances : polars.DataFrame
         Every row of every plan that was applied: timestamp, plan_idx, asset, requested_weight,
-        target_weight, current_weight, effective_weight, price, target_quantity, quantity, value,
-        estimated_cost, reason, adjustments.
+        target_weight, current_weight, effective_weight, planned_weight, price, target_quantity,
+        quantity, value, estimated_cost, reason, adjustments; see `PlanRow`.
     ends : polars.DataFrame
         Every asset whose bars end before the feed does: timestamp (of the first bar without it),
         asset, last_bar, quantity, market_value (what was held when it ended, at its last mark).
@@ -134,6 +135,44 @@ class BacktestResult:
             raise MissingExtraError(
                 'to_pandas needs pandas and pyarrow; run: pip install "ml4t-backtest[pandas]"'
             ) from None
+
+    def weights(self, kind: str) -> pl.DataFrame:
+        """Return the weights of every rebalance: a row for each plan, a column for each asset.
+
+        Fractions of equity; what is missing to 1 is cash.
+
+        Parameters
+        ----------
+        kind : {"requested", "target", "planned", "filled", "drifted"}
+            "requested": as they were asked for; null where an asset was not in the targets.
+            "target": after the adjustments (`Adjustment`); null where an asset is held back.
+            "planned": what the plan comes to at its prices if its orders, and those that go on
+            working and count, fill whole: whole shares and what thresholds skip make it differ
+            from the target. "filled": what was held at the first close after the orders could
+            fill, that of the next bar (of the same bar in SAME_BAR mode); null where the run ends
+            before. "drifted": what was held when the next rebalance was decided, before it; at the
+            last close for the last one.
+
+        Returns
+        -------
+        polars.DataFrame
+            ``timestamp`` of the decision, and the assets by name that are in some plan or
+            position of the run: the others have no weight of any kind. Null too, but for
+            "requested", where there was no equity. A plan without a row, since nothing was wanted
+            and nothing held, has none here. Several plans at one bar have a row each; what was
+            filled and drifted is then the outcome of all of them.
+
+        Raises
+        ------
+        ValueError
+            For another kind, and if an asset is called timestamp.
+
+        Examples
+        --------
+        ``WeightSchedule.from_frame(result.weights("requested"))`` is the schedule that was traded,
+        if there was no more than one plan at a bar.
+        """
+        return weights_frame(self._frames, self.config.execution_mode, kind)
 
     # ------------------------------------------------------------------ on disk
 

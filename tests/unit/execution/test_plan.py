@@ -85,6 +85,7 @@ def test_to_frame() -> None:
         "target_weight",
         "current_weight",
         "effective_weight",
+        "planned_weight",
         "price",
         "target_quantity",
         "quantity",
@@ -185,7 +186,11 @@ def test_without_equity() -> None:
     for row in plan.rows:
         weights = (row.target_weight, row.current_weight, row.effective_weight, row.weight_delta)
         assert all(math.isnan(weight) for weight in weights)
-    assert [row.requested_weight for row in plan.rows] == [0.5, 0.0, 0.5]
+    assert [row.requested_weight for row in plan.rows] == [
+        0.5,
+        pytest.approx(NAN, nan_ok=True),
+        0.5,
+    ]
     assert math.isnan(plan.turnover)
     assert len(plan.plan_id) == 64
 

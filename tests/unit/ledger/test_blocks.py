@@ -59,5 +59,8 @@ def test_not_more_is_kept_than_allowed(
 ) -> None:
     monkeypatch.setattr(blocks, "_MOST_KEPT", SIZE)
     one, two = blocks.new_block(SIZE, BYTE), blocks.new_block(SIZE, BYTE)
-    del one, two
+    address = two.ctypes.data
+    del one
+    del two  # the first goes
     assert len(nothing_kept) == 1
+    assert blocks.new_block(SIZE, BYTE).ctypes.data == address

@@ -203,6 +203,7 @@ def _finite(what: str, values: Mapping[str, object]) -> dict[str, float]:
 def _order_records(orders: tuple[WorkingOrder, ...], index: Mapping[str, int]) -> Records:
     """Lay working orders out as records of `ORDER`, checked."""
     records = np.zeros(len(orders), ORDER)
+    records["triggered_in"] = -1
     for k, order in enumerate(orders):
         where = f"open order {k} ({order.asset})"
         numbers_of_it = {"quantity": order.quantity, "filled_quantity": order.filled_quantity}

@@ -47,9 +47,11 @@ class PlanRow:
     """What a plan does with one asset, and why.
 
     Weights are fractions of equity; `effective_weight` counts working orders as the config says;
-    `weight_delta` is target less effective weight. `quantity` and `value` are signed, 0 where
-    nothing is ordered. NaN: `target_weight` where an asset is held back, every weight but the
-    requested one where there is no equity, `price` and `target_quantity` where there is none.
+    `weight_delta` is target less effective weight; `planned_weight` is the weight at the plan's
+    prices once its orders, and those that go on working and count, have filled whole. `quantity`
+    and `value` are signed, 0 where nothing is ordered. NaN: `requested_weight` of an asset that is
+    not in the targets, `target_weight` where an asset is held back, every weight but the requested
+    one where there is no equity, `price` and `target_quantity` where there is none.
     """
 
     asset: str
@@ -57,6 +59,7 @@ class PlanRow:
     target_weight: float
     current_weight: float
     effective_weight: float
+    planned_weight: float
     weight_delta: float
     price: float
     target_quantity: float
@@ -78,6 +81,7 @@ class PlanRow:
             "skip_reason": None if self.reason is Reason.ORDERED else self.reason,
             "requested_weight": self.requested_weight,
             "effective_weight": self.effective_weight,
+            "planned_weight": self.planned_weight,
             "price": self.price,
             "target_quantity": self.target_quantity,
             "estimated_cost": self.estimated_cost,
@@ -128,6 +132,7 @@ class RebalancePlan:
                     target_weight=target,
                     current_weight=float(row["current_weight"]),
                     effective_weight=effective,
+                    planned_weight=float(row["planned_weight"]),
                     weight_delta=target - effective,
                     price=float(row["price"]),
                     target_quantity=float(row["target_quantity"]),
@@ -298,6 +303,7 @@ def rows_frame(rows: Records, assets: tuple[str, ...]) -> pl.DataFrame:
             "target_weight",
             "current_weight",
             "effective_weight",
+            "planned_weight",
             "price",
             "target_quantity",
             "quantity",

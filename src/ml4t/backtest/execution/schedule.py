@@ -323,11 +323,7 @@ class WeightSchedule:
         ValueError
             If an asset is called timestamp.
         """
-        times = times_series(self.times, self.time_zone)
-        if times.name in self.assets:
-            raise WeightsError(f"{WHAT}: an asset is called {times.name!r}; rename it for a frame")
-        columns = pl.DataFrame(self.matrix, schema=list(self.assets)).fill_nan(None)
-        return pl.DataFrame([times, *columns])
+        return wide_frame(times_series(self.times, self.time_zone), self.assets, self.matrix)
 
     def __len__(self) -> int:
         """How many rows there are, those that are all NaN too."""
@@ -355,6 +351,20 @@ class WeightSchedule:
             f"WeightSchedule(n_decisions={len(self)}, n_assets={len(self.assets)}, "
             f"{first} to {last})"
         )
+
+
+def wide_frame(times: pl.Series, assets: tuple[str, ...], matrix: Floats) -> pl.DataFrame:
+    """Return a matrix (times, assets) as a frame; NaN becomes null.
+
+    Raises
+    ------
+    ValueError
+        If an asset is called as the times are.
+    """
+    if times.name in assets:
+        raise WeightsError(f"{WHAT}: an asset is called {times.name!r}; rename it for a frame")
+    columns = pl.DataFrame(matrix, schema=list(assets)).fill_nan(None)
+    return pl.DataFrame([times, *columns])
 
 
 def as_schedule(weights: object) -> WeightSchedule:

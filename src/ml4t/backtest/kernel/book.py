@@ -38,6 +38,7 @@ def write_order(
     order["status"] = PENDING
     order["reason"] = NO_REASON
     order["triggered"] = False
+    order["triggered_in"] = -1
     order["reduce_only"] = False
 
 

@@ -6,10 +6,10 @@ import numpy as np
 
 from ml4t.backtest.enums import OrderStatus, Reason
 from ml4t.backtest.kernel.costs import terms_of_trade
-from ml4t.backtest.kernel.jit import inlined_kernel
+from ml4t.backtest.kernel.jit import inlined_kernel, kernel
 from ml4t.backtest.kernel.prices import slips
 from ml4t.backtest.kernel.quantities import ZERO_QUANTITY, without_dust
-from ml4t.backtest.records import CostParams, Record
+from ml4t.backtest.records import CostParams, Record, Records
 
 PENDING = OrderStatus.PENDING.code
 PARTIALLY_FILLED = OrderStatus.PARTIALLY_FILLED.code
@@ -52,6 +52,22 @@ def terms_of(
 
 
 @inlined_kernel
+def move_holding(holding: Record, quantity: float, price: float, notional: float, bar: int) -> None:
+    """Add a signed quantity to what is held of an asset: at average cost; changes the holding."""
+    before = holding["quantity"]
+    after = without_dust(before + quantity)
+    if before == 0.0:
+        holding["entry_price"] = price
+        holding["entry"] = bar
+    elif quantity > 0.0:
+        holding["entry_price"] = (before * holding["entry_price"] + notional) / (before + quantity)
+    if after == 0.0:
+        holding["entry_price"] = np.nan
+        holding["entry"] = -1
+    holding["quantity"] = after
+
+
+@inlined_kernel
 def fill(
     order: Record,
     quantity: float,
@@ -75,17 +91,7 @@ def fill(
     else:
         account["cash"] += notional - commission
 
-    before = holding["quantity"]
-    after = without_dust(before + quantity)
-    if before == 0.0:
-        holding["entry_price"] = fill_price
-        holding["entry"] = bar
-    elif quantity > 0.0:
-        holding["entry_price"] = (before * holding["entry_price"] + notional) / (before + quantity)
-    if after == 0.0:
-        holding["entry_price"] = np.nan
-        holding["entry"] = -1
-    holding["quantity"] = after
+    move_holding(holding, quantity, fill_price, notional, bar)
 
     order["filled"] += units
     order["fill_value"] += notional
@@ -102,3 +108,13 @@ def fill(
     record["asset"] = order["asset"]
     record["plan_idx"] = order["plan_idx"]
     record["bar"] = bar
+
+
+@kernel
+def replay_holdings(fills: Records, holdings: Records) -> None:
+    """Apply fills in sequence to holdings that are empty, which are changed."""
+    for k in range(fills.size):
+        record = fills[k]
+        quantity = record["quantity"]
+        notional = abs(quantity) * record["price"]
+        move_holding(holdings[record["asset"]], quantity, record["price"], notional, record["bar"])

@@ -284,8 +284,9 @@ def match_orders(
         )
         if not price[k] > 0.0:
             continue
-        if order["type"] == STOP:
+        if order["type"] == STOP and not order["triggered"]:
             order["triggered"] = True
+            order["triggered_in"] = bar
         place[k] = group * N_RANKS + rank_of(order, group, holdings[i]["quantity"])
         begin[place[k] + 1] += 1
     for at in range(N_PLACES):

@@ -241,11 +241,13 @@ def plan(
                 orders, intent, following, first[i], weight[i], quantity[i], target[i], trade[i],
                 step,
             )  # fmt: skip
-            if not goes_on:
+            if goes_on:
+                pending = counted(orders, intent, following, first[i])
+                settled[i] = without_dust(quantity[i] + pending)
+                if trade[i] == 0.0:
+                    reason[i] = CANCELLED_ONLY
+            else:
                 reason[i] = AWAITING_CANCEL
-            elif trade[i] == 0.0:
-                reason[i] = CANCELLED_ONLY
-            settled[i] = without_dust(quantity[i] + counted(orders, intent, following, first[i]))
         flips = reason[i] == ORDERED and weight[i] * quantity[i] < 0.0
         settle_protective(orders, intent, following, first[i], reason[i] == AWAITING_CANCEL, flips)
 
@@ -278,8 +280,6 @@ def plan(
         row["asset"] = i
         row["plan_idx"] = -1
         row["requested_weight"] = requested[i]
-        if math.isnan(requested[i]) and not held[i]:
-            row["requested_weight"] = 0.0
         row["price"] = price[i] if price[i] > 0.0 else np.nan
         row["target_quantity"] = target[i]
         row["quantity"] = trade[i]
@@ -290,16 +290,21 @@ def plan(
         row["target_weight"] = np.nan
         row["current_weight"] = np.nan
         row["effective_weight"] = np.nan
+        row["planned_weight"] = np.nan
         if equity > 0.0:
             if not held[i]:
                 row["target_weight"] = weight[i]
             # An asset that is not held weighs nothing, with a mark or without.
             row["current_weight"] = 0.0
             row["effective_weight"] = 0.0
+            row["planned_weight"] = 0.0
             if quantity[i] != 0.0:
                 row["current_weight"] = quantity[i] * mark[i] * multiplier[i] / equity
             if effective[i] != 0.0:
                 row["effective_weight"] = effective[i] * mark[i] * multiplier[i] / equity
+            planned_quantity = without_dust(settled[i] + trade[i])
+            if planned_quantity != 0.0:
+                row["planned_weight"] = planned_quantity * mark[i] * multiplier[i] / equity
     answer = totals[0]
     answer["equity"] = equity
     answer["turnover"] = 0.5 * total_value / equity if equity > 0.0 else np.nan

@@ -87,7 +87,8 @@ def check_plan_weights(books: Books) -> list[Violation]:
     is_none = target.is_nan() & (
         (pl.col("reason") == str(Reason.HELD)) | target.is_nan().all().over("plan_idx")
     )
-    rows = books.rebalances.filter(~is_none)
+    # What is not in the targets is to be closed, as with a weight of 0.
+    rows = books.rebalances.filter(~is_none).with_columns(requested.fill_nan(0.0))
     plain = rows.filter(
         (adjusted == "") & differ("target_weight", "requested_weight", pl.lit(_WEIGHT))
     )

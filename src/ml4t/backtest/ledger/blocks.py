@@ -14,8 +14,8 @@ from ml4t.backtest.records import Records, RecordType
 
 # Smaller blocks are left to the allocator, which keeps them itself.
 _SMALLEST_KEPT = 2**20
-# Bytes that are kept in all.
-_MOST_KEPT = 2**29
+# Bytes that are kept in all; what was kept first goes first.
+_MOST_KEPT = 2**30
 
 _kept: list[Any] = []
 
@@ -28,9 +28,11 @@ class _Lease:
         self.__array_interface__ = memory.__array_interface__
 
     def __del__(self) -> None:
-        # Interpreter shutdown takes globals away.
-        if _kept is not None and sum(m.nbytes for m in _kept) + self._memory.nbytes <= _MOST_KEPT:
-            _kept.append(self._memory)
+        if _kept is None:  # interpreter shutdown takes globals away
+            return
+        _kept.append(self._memory)
+        while sum(memory.nbytes for memory in _kept) > _MOST_KEPT:
+            _kept.pop(0)
 
 
 def new_block(n_rows: int, dtype: RecordType) -> Records:

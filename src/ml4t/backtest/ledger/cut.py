@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml4t.backtest.enums import OrderStatus, Reason
-from ml4t.backtest.kernel.quantities import without_dust
+from ml4t.backtest.kernel.fills import replay_holdings
 from ml4t.backtest.ledger.ledger import Ledger
 from ml4t.backtest.records import Records
 
@@ -49,6 +49,9 @@ def ledger_until(ledger: Ledger, stop: int) -> Ledger:
     undone = orders["finished"] >= stop
     undone |= np.isin(orders["order_id"], all_fills["order_id"][~is_kept])
     orders = _as_they_stood(orders, undone, fills)
+    is_later = orders["triggered_in"] >= stop
+    orders["triggered"] &= ~is_later
+    orders["triggered_in"][is_later] = -1
     is_working = orders["finished"] < 0
     working = orders[is_working]
     cut.book_with_room(working.size)[: working.size] = working
@@ -60,7 +63,7 @@ def ledger_until(ledger: Ledger, stop: int) -> Ledger:
     cut.account["n_recorded"] = stop
     if stop:
         cut.account["cash"] = cut.equity["cash"][-1]
-    _replay_holdings(fills, cut.holdings)
+    replay_holdings(fills, cut.holdings)
     return cut
 
 
@@ -85,23 +88,3 @@ def _as_they_stood(orders: Records, undone: NDArray[np.bool_], fills: Records) -
     ):
         orders[name] = np.where(undone, values, orders[name])
     return orders
-
-
-def _replay_holdings(fills: Records, holdings: Records) -> None:
-    """Apply fills in sequence to holdings that are empty.
-
-    The kernel's `fill` would also need the orders as they were before each fill.
-    """
-    columns = (fills[name].tolist() for name in ("asset", "quantity", "price", "bar"))
-    for asset, quantity, price, bar in zip(*columns, strict=True):
-        holding = holdings[asset]
-        before = float(holding["quantity"])
-        after = without_dust(before + quantity)
-        if before == 0.0:
-            holding["entry_price"], holding["entry"] = price, bar
-        elif before * quantity > 0.0:
-            paid = before * holding["entry_price"] + quantity * price
-            holding["entry_price"] = paid / (before + quantity)
-        if after == 0.0:
-            holding["entry_price"], holding["entry"] = np.nan, -1
-        holding["quantity"] = after

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 
@@ -65,11 +64,6 @@ class Ledger:
         self.plan_rows = Table(PLAN_ROW)
         self.ends = Table(END)
         self._rows_of_done: dict[int, int] = {}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take over the state of a copy, in which a view has become an array of its own."""
-        self.__dict__.update(state)
-        self._n_working = self.account["n_working"]
 
     @property
     def n_working(self) -> int:
