@@ -14,14 +14,12 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from ml4t.backtest.broker import Broker
 from ml4t.backtest.config import BacktestConfig
 from ml4t.backtest.engine import Engine
 from ml4t.backtest.errors import InputError, RebalanceWarning
-from ml4t.backtest.execution.decision_times import Schedule, decision_bars
-from ml4t.backtest.execution.rebalancer import TargetWeightExecutor
+from ml4t.backtest.execution.decision_times import Schedule
 from ml4t.backtest.execution.schedule import as_schedule
 from ml4t.backtest.feed.checks import Faults
 from ml4t.backtest.feed.columns import find_column, times_of
@@ -32,6 +30,7 @@ from ml4t.backtest.feed.signals import check_zone
 from ml4t.backtest.feed.table import TIME_COLUMNS
 from ml4t.backtest.feed.view import BarData
 from ml4t.backtest.optimizers.perturbed import Original
+from ml4t.backtest.optimizers.weight_strategy import WeightStrategy
 from ml4t.backtest.result import BacktestResult
 from ml4t.backtest.strategy import Strategy
 
@@ -107,7 +106,7 @@ class Reader:
         if hasattr(answer, "on_data"):
             strategy: Any = _Until(answer, n_bars)
         else:
-            strategy = _Until(_Provided(answer, decision_bars(self._schedule, feed.bars)), n_bars)
+            strategy = _Until(WeightStrategy(answer, self._schedule), n_bars)
         with warnings.catch_warnings():
             # Thresholds are not what is looked for here, and each run would say it again.
             warnings.simplefilter("ignore", RebalanceWarning)
@@ -134,20 +133,9 @@ class _Until(Strategy):
             self._left -= 1
             self._strategy.on_data(timestamp, data, context, broker)
 
-
-class _Provided(Strategy):
-    """Trades what a provider says at the bars of a schedule."""
-
-    def __init__(self, provider: Any, decides: NDArray[np.bool_]) -> None:
-        self._provider = provider
-        self._decides = iter(decides.tolist())
-        self._executor = TargetWeightExecutor()
-
-    def on_data(
-        self, timestamp: datetime, data: BarData, context: Mapping[str, Any], broker: Broker
-    ) -> None:
-        if next(self._decides):
-            self._executor.execute(self._provider.get_weights(data, broker), data, broker)
+    def on_end(self, broker: Broker) -> None:
+        if isinstance(self._strategy, WeightStrategy):  # of which a process may be left
+            self._strategy.on_end(broker)
 
 
 def _of_matrix(times: Any, assets: tuple[str, ...], matrix: Any, what: str) -> pl.DataFrame:
