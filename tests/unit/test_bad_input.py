@@ -133,9 +133,9 @@ BAD_WEIGHTS: list[tuple[str, Any, tuple[str, ...]]] = [
     ("beyond floats", {"AAPL": HUGE}, ("AAPL=a int that cannot be written", "not finite")),
     ("all at once", dict.fromkeys("ABCDEFG", NAN), ("'A=nan'", "'E=nan'", "and 2 more")),
     ("name that is none", {5: 0.5}, ("5 are not asset names", "strings")),
-    ("list", [0.5, 0.5], ("a list has no labels", "pass assets=[...]", "a mapping")),
-    ("polars Series", pl.Series([0.5]), ("a Series has no labels", "pass assets=[...]")),
-    ("array", np.array([0.5, 0.5]), ("a ndarray has no labels", "pass assets=[...]")),
+    ("list", [0.5, 0.5], ("a list has no labels", "assets=[...]", "pass a mapping")),
+    ("polars Series", pl.Series([0.5]), ("a Series has no labels", "assets=[...]")),
+    ("array", np.array([0.5, 0.5]), ("a ndarray has no labels", "assets=[...]")),
     ("no answer", None, ("None is no answer", "status of the solver")),
     ("string alone", "AAPL", ("a str is not understood", "pass a mapping")),
     (

@@ -535,3 +535,12 @@ def test_repr() -> None:
     broker.submit_order("A", 1)
     assert repr(broker) == "Broker(cash=500.00, positions=1, working_orders=1)"
     assert repr(broker.positions).startswith("{'A': Position(asset='A', quantity=50.0")
+
+
+@pytest.mark.parametrize("policy", ["scale", "trim"])
+@pytest.mark.parametrize("quantity", [9.3e18, 1e19, 1e300])
+def test_a_purchase_beyond_all_integers_is_cut_like_any_other(policy: str, quantity: float) -> None:
+    broker = Broker(BacktestConfig(initial_cash=1_000.0, insufficient_cash=policy))
+    order = broker.submit_order("A", quantity, "buy", "limit", 10.0)
+    broker.step(datetime(2024, 1, 1), bars_of(A=10.0))
+    assert order.filled_quantity == 100.0  # 1,000 / 10

@@ -318,3 +318,17 @@ def test_a_file_is_named(tmp_path: Path) -> None:
     ] * 2
     with pytest.raises(ConfigError, match="5 is neither a path nor TOML text"):
         BacktestConfig.from_toml(5)  # type: ignore[arg-type]
+
+
+def test_a_copy_with_changes_is_checked() -> None:
+    config = BacktestConfig(initial_cash=5.0)
+    changed = config.model_copy(update={"max_participation": 0.5})
+    assert changed == BacktestConfig(initial_cash=5.0, max_participation=0.5)
+    assert config.max_participation is None
+    for update, message in (
+        ({"comission": PercentCommission(0.1)}, "nearest: 'commission'"),
+        ({"initial_cash": -5.0}, "initial_cash=-5.0 is not allowed"),
+        ({"insufficient_cash": "x"}, "'scale' or 'trim' or 'reject'"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            config.model_copy(update=update)

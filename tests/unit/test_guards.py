@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,15 +28,18 @@ CLOSE = {"A": [10.0, 10.0, 12.0, 12.0]}
 SAME_BAR = BacktestConfig(initial_cash=1_000.0, execution_mode="same_bar")
 
 
-def test_settling_inside_a_decision_does_not_rewrite_the_past() -> None:
-    def trade(data: Any, broker: Broker) -> None:
-        broker.submit_order("A", 10)
-        broker.settle()
-
-    # 10 units at 12 from bar 2 on; before it the account is its cash
-    result = run_script({2: trade}, CLOSE, SAME_BAR)
-    assert result.equity["cash"].to_list() == [1_000.0, 1_000.0, 880.0, 880.0]
-    assert result.equity["equity"].to_list() == [1_000.0] * 4
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda broker: broker.settle(),
+        lambda broker: broker.end_bar(1),  # the engine finds that it has ended
+        lambda broker: broker.end_bar(0),
+        lambda broker: broker.finish(),
+    ],
+)
+def test_a_strategy_cannot_end_a_bar_or_the_run(call: Callable[[Broker], None]) -> None:
+    with pytest.raises(StateError):
+        run_script({1: lambda data, broker: call(broker)}, CLOSE, SAME_BAR)
 
 
 def test_a_strategy_cannot_skip_a_bar() -> None:

@@ -176,7 +176,7 @@ def test_a_stop_that_triggered_later_has_not_triggered() -> None:
         for bar, timestamp in enumerate(feed.bars.timestamps):
             broker.advance(bar)
             strategy.on_data(timestamp, broker.data, {}, broker)
-            broker.settle()
+            broker.end_bar(bar)
         broker.finish()
         return broker.ledger
 
@@ -263,17 +263,17 @@ def test_an_exception_in_on_start_and_on_end() -> None:
 
 def test_ctrl_c_between_two_bars(monkeypatch: pytest.MonkeyPatch) -> None:
     """A real signal, raised when a bar is over: the bar counts."""
-    settle = Broker.settle
+    end_bar = Broker.end_bar
     script = Script({0: lambda data, broker: broker.submit_order("A", 10)})
 
-    def interrupted(broker: Broker) -> None:
-        settle(broker)
+    def interrupted(broker: Broker, bar: int) -> None:
+        end_bar(broker, bar)
         if script.bar == 1:
             signal.raise_signal(signal.SIGINT)
 
     feed = feed_of({"A": [10.0, 12.0, 11.0]})
     plain = Engine(feed, Script(script.actions)).run()
-    monkeypatch.setattr(Broker, "settle", interrupted)
+    monkeypatch.setattr(Broker, "end_bar", interrupted)
     result, raised = stopped(Engine(feed, script), KeyboardInterrupt)
     assert "engine.result has what happened before" in raised.__notes__[0]
     assert 1 <= result.equity.height <= 2

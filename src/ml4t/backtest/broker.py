@@ -72,6 +72,7 @@ class Broker:
         self.config = settings
         self._market = Market(bars, settings)
         self._is_over = False
+        self._ended = -1
         self.ledger = Ledger(
             self._market.bars.assets,
             settings.initial_cash,
@@ -90,8 +91,10 @@ class Broker:
         Raises
         ------
         StateError
-            If that is not the next bar: an engine drives the broker, a strategy does not.
+            If that is not the next bar, or if `finish` was called: an engine drives the broker, a
+            strategy does not.
         """
+        self._check_open()
         self._market.advance(bar)
         self._exchange.open_bar()
 
@@ -138,6 +141,26 @@ class Broker:
         If a cost model of the user's own fails, nothing was matched, and `settle` can be called
         again.
         """
+        if self._market.follows_feed:
+            raise StateError("settle: this broker follows a feed, and the engine ends its bars")
+        self._exchange.close_bar()
+
+    def end_bar(self, bar: int) -> None:
+        """Match at the close of bar number `bar` of the feed what was submitted in it.
+
+        Only in SAME_BAR mode is there anything to match.
+
+        Raises
+        ------
+        StateError
+            If that is not the present bar, or has ended: an engine drives the broker.
+        """
+        if bar != self._market.bar or bar == self._ended:
+            raise StateError(
+                f"broker: bar {bar} is not the present one, or has ended; leave end_bar to the "
+                "engine"
+            )
+        self._ended = bar
         self._exchange.close_bar()
 
     @property
@@ -331,7 +354,7 @@ class Broker:
     @property
     def orders(self) -> Orders:
         """Every order ever submitted, by id."""
-        return Orders(self.ledger, range(int(self.ledger.account["next_order_id"][0])))
+        return Orders(self.ledger, range(self.ledger.n_submitted))
 
     @property
     def trades(self) -> list[Trade]:

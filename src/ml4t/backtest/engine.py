@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import time
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from types import MappingProxyType
@@ -21,6 +20,7 @@ from ml4t.backtest.feed.view import BarData
 from ml4t.backtest.frames import LedgerFrames
 from ml4t.backtest.ledger.cut import ledger_until
 from ml4t.backtest.result import BacktestResult
+from ml4t.backtest.run_log import RunLog
 from ml4t.backtest.strategy import Strategy
 from ml4t.backtest.strategy_tables import checked_tables
 
@@ -111,20 +111,21 @@ class Engine:
         broker = Broker(self.config, bars=bars)
         on_data, context = strategy.on_data, self.feed.context
         shown = _numbered(bars, progress)
-        begun = time.perf_counter()
-        _log.info("run started: %d assets, %d bars", self.feed.n_assets, self.feed.n_bars)
+        run_log = RunLog(_log, bars)
         _log.debug("run: strategy %r, %r", strategy, self.config)
         n_complete = 0
         phase = "on_start"
         try:
             _call(strategy, "on_start", broker)
-            phase = "on_data"
             with shown as numbered:
                 for bar, timestamp in numbered:
+                    phase = "matching"
                     broker.advance(bar)
                     values = _NO_CONTEXT if context is None else context.at(bar)
+                    phase = "on_data"
                     on_data(timestamp, BarData(bars, bar), values, broker)
-                    broker.settle()
+                    phase = "matching at the close"
+                    broker.end_bar(bar)
                     n_complete = bar + 1
             phase = "on_end"
             _call(strategy, "on_end", broker)
@@ -140,14 +141,7 @@ class Engine:
         finally:
             broker.finish()
             self._broker, self._n_complete = broker, n_complete
-            _log.info(
-                "run ended: %d of %d bars, %d orders, %d fills, %.3f seconds",
-                n_complete,
-                self.feed.n_bars,
-                len(broker.orders),
-                len(broker.ledger.fills),
-                time.perf_counter() - begun,
-            )
+            run_log.end(n_complete, broker.ledger)
         return self.result
 
 

@@ -58,6 +58,8 @@ def replace_folder(
     ValueError
         If the folder exists and must not be replaced. Nothing has changed then.
     """
+    if not isinstance(overwrite, bool):
+        raise ResultError(f"overwrite={shown(overwrite)} is not True or False")
     path = _absolute(folder)
     _clear_up(path)
     if os.path.lexists(path):

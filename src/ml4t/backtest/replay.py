@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ml4t.backtest.config import BacktestConfig
+import logging
+
+from ml4t.backtest.config import BacktestConfig, as_config
 from ml4t.backtest.enums import CashPolicy, Delisting, ExecutionMode
-from ml4t.backtest.errors import InputError
 from ml4t.backtest.execution.alignment import AlignedSchedule
 from ml4t.backtest.execution.inputs import check_mentioned
 from ml4t.backtest.execution.schedule import as_schedule
@@ -15,6 +16,9 @@ from ml4t.backtest.frames import LedgerFrames
 from ml4t.backtest.kernel import loop
 from ml4t.backtest.ledger.ledger import Ledger
 from ml4t.backtest.result import BacktestResult
+from ml4t.backtest.run_log import RunLog
+
+_log = logging.getLogger(__name__)
 
 # Rows of a table that are asked for at once at most; memory that is not written costs nothing.
 _LARGEST_RESERVE = 2**24
@@ -57,15 +61,13 @@ def run_weights(
         Python, which compiled code cannot call.
 
     """
-    settings = BacktestConfig() if config is None else config
-    if not isinstance(settings, BacktestConfig):
-        raise InputError(
-            f"config: a {type(config).__name__} is not a BacktestConfig; pass BacktestConfig(...)"
-        )
+    settings = as_config(config)
     bars = as_feed(prices).bars
     check_columns(bars, settings)
     schedule = as_schedule(weights).aligned(bars, align)
+    run_log = RunLog(_log, bars)
     ledger = replay_schedule(bars, schedule, settings)
+    run_log.end(len(bars.times), ledger)
     return BacktestResult(settings, LedgerFrames(bars, ledger))
 
 

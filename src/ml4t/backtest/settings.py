@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import Enum
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -28,6 +28,24 @@ class Settings(BaseModel):
             super().__init__(**values)
         except ValidationError as error:
             raise ConfigError(_explained(type(self), values, error)) from None
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return the settings with some fields changed, checked as when they are made.
+
+        Parameters
+        ----------
+        update : mapping, optional
+            Fields and their new values.
+        deep : bool
+            Settings never change, so that there is nothing to copy deeply.
+
+        Raises
+        ------
+        ValueError
+            For a value out of range and for an unknown name.
+        """
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self)(**fields | dict(update or {}))
 
     @model_validator(mode="before")
     @classmethod

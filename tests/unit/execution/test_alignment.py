@@ -117,7 +117,7 @@ def test_what_does_not_fit(name: str) -> None:
 
 def test_a_name_nearly_right() -> None:
     bars = feed_of({"AAPL": [1.0], "MSFT": [1.0]}).bars
-    with pytest.raises(InputError, match=r"'APPL' are not assets.*nearest: 'AAPL'"):
+    with pytest.raises(InputError, match=r"'APPL' \(nearest: 'AAPL'\) are not assets"):
         WeightSchedule([day(0)], ["APPL"], [[0.5]]).aligned(bars)
 
 

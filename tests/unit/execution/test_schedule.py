@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -349,3 +350,16 @@ def test_concats_that_are_refused() -> None:
 def test_as_schedule() -> None:
     assert as_schedule(PLAIN) is PLAIN
     assert as_schedule({date(2024, 1, 1): {"A": 0.5}}) == WeightSchedule([day(0)], ["A"], [[0.5]])
+
+
+def test_a_copy_is_as_locked_as_the_original() -> None:
+    schedule = WeightSchedule([datetime(2024, 1, 1)], ["A"], [[0.5]])
+    for other in (copy.deepcopy(schedule), pickle.loads(pickle.dumps(schedule))):
+        assert other == schedule
+        with pytest.raises(ValueError, match="read-only"):
+            other.matrix[0, 0] = 1.0
+
+
+def test_an_asset_that_is_called_like_the_column_of_names() -> None:
+    schedule = WeightSchedule([datetime(2024, 1, 1)], ["A", "SYMBOL"], [[0.5, 0.25]])
+    assert WeightSchedule.from_frame(schedule.to_frame()) == schedule

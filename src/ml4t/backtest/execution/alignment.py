@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ml4t.backtest.errors import DataWarning, WeightsError, listed, nearest
+from ml4t.backtest.errors import DataWarning, WeightsError
 from ml4t.backtest.execution.schedule_input import Clock
 from ml4t.backtest.execution.weight_readers import WHAT
 from ml4t.backtest.feed.bars import Bars
@@ -69,16 +69,6 @@ def bars_of(decisions: Clock, bars: Bars, align: str) -> Ints:
             stacklevel=4,
         )
     return at
-
-
-def check_assets(assets: tuple[str, ...], bars: Bars) -> None:
-    """Raise a `WeightsError` for assets that the feed does not have."""
-    unknown = [name for name in assets if name not in bars.index]
-    if unknown:
-        raise WeightsError(
-            f"{WHAT}: {listed(unknown)} are not assets of the feed"
-            f"{nearest(unknown[0], bars.assets)}; drop them or add their prices"
-        )
 
 
 def on_columns(matrix: Floats, assets: tuple[str, ...], wanted: tuple[str, ...]) -> Floats:

@@ -72,7 +72,7 @@ class OrderDesk:
     def order(self, order_id: object) -> Order:
         """Return an order by its id; raises `ValueError` for an unknown one."""
         if not _is_order_id(order_id):
-            submitted = int(self._ledger.account["next_order_id"][0])
+            submitted = self._ledger.n_submitted
             raise OrderError(
                 f"order {shown(order_id)} is unknown; {submitted} orders were submitted so far, "
                 "numbered from 0"
@@ -120,7 +120,7 @@ class OrderDesk:
 
     def _accept(self, planned: Records, plan_idx: int) -> Orders:
         ledger = self._ledger
-        first = int(ledger.account["next_order_id"][0])
+        first = ledger.n_submitted
         room = ledger.book_with_room(planned.size)
         book.accept_orders(planned, plan_idx, self._market.bar, room, ledger.account)
         return Orders(ledger, range(first, first + planned.size))

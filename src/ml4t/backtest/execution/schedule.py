@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from ml4t.backtest.errors import WeightsError, listed
-from ml4t.backtest.execution.alignment import AlignedSchedule, bars_of, check_assets, on_columns
+from ml4t.backtest.execution.alignment import AlignedSchedule, bars_of, on_columns
 from ml4t.backtest.execution.schedule_input import Clock, read_matrix, read_times, read_weights
 from ml4t.backtest.execution.weight_readers import WHAT, read_names
+from ml4t.backtest.execution.weights import check_known
 from ml4t.backtest.feed.bars import Bars, times_series
 from ml4t.backtest.feed.checks import time_text
 from ml4t.backtest.feed.signals import bar_numbers
@@ -294,7 +296,7 @@ class WeightSchedule:
         DataWarning
             With "next", for rows that a later row on the same bar replaces.
         """
-        check_assets(self.assets, bars)
+        check_known(self.assets, bars.index)
         rows = np.flatnonzero(self.decides)
         row_of_bar = np.full(bars.times.size, -1, dtype=np.int64)
         at = bars_of(Clock(self.times[rows], self.time_zone), bars, align)
@@ -339,6 +341,11 @@ class WeightSchedule:
             and np.array_equal(self.times, other.times)
             and np.array_equal(self.matrix, other.matrix, equal_nan=True)
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle by way of the constructor, which locks the arrays."""
+        clock = Clock(self.times, self.time_zone)
+        return WeightSchedule._of, (clock, self.assets, self.matrix)
 
     def __hash__(self) -> int:
         """Equal for equal schedules; the weights themselves are not looked at."""

@@ -12,7 +12,7 @@ from ml4t.backtest.errors import WeightsError, listed
 from ml4t.backtest.execution.weight_readers import WHAT
 from ml4t.backtest.execution.weights import as_weights
 from ml4t.backtest.feed.checks import Faults, time_text
-from ml4t.backtest.feed.columns import times_of
+from ml4t.backtest.feed.columns import is_number, times_of
 from ml4t.backtest.feed.frames import column_of, load
 from ml4t.backtest.feed.long import read_long
 from ml4t.backtest.feed.table import ASSET_COLUMNS, Numbers
@@ -53,8 +53,10 @@ def read_weights(source: object, time_column: str | None, asset_column: str | No
         return _read_mapping(source)
     loaded = load(source, WHAT)
     faults = Faults(WHAT)
+    # A column of numbers is weights, also of an asset that is called SYMBOL.
     is_long = asset_column is not None or any(
-        name.lower() in ASSET_COLUMNS for name in loaded.frame.columns
+        name.lower() in ASSET_COLUMNS and not is_number(loaded.frame[name])
+        for name in loaded.frame.columns
     )
     if is_long:
         table = read_long(loaded, asset_column, time_column, faults, _WEIGHT)

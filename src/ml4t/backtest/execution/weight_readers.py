@@ -22,7 +22,8 @@ WHAT = "weights"
 _WEIGHT_COLUMNS = ("weight", "weights")
 _TAKEN = (
     "pass a mapping of asset name to weight, a Series or frame with the assets as labels, a fitted "
-    "skfolio estimator or Portfolio, a solved PyPortfolioOpt object, or an array with assets=[...]"
+    "skfolio estimator or Portfolio, a solved PyPortfolioOpt object, or an array "
+    "with the assets= of as_weights"
 )
 
 
@@ -70,7 +71,8 @@ def read_labelled(weights: object, assets: object = None) -> dict[str, Any]:
         if assets is None:
             raise WeightsError(
                 f"{WHAT}: a {type(weights).__name__} has no labels, so nobody knows whose weight "
-                "is whose; pass assets=[...] in its order, or a mapping of asset name to weight"
+                "is whose; pass a mapping of asset name to weight, or name them in their order "
+                "with as_weights(..., assets=[...])"
             )
         labels = read_names(assets)
     if len(labels) != len(values):

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ml4t.backtest.errors import WeightsError, listed, shown, with_nearest
-from ml4t.backtest.execution.weight_readers import read_labelled, refuse_others, refuse_strange
+from ml4t.backtest.execution.weight_readers import (
+    WHAT,
+    read_labelled,
+    refuse_others,
+    refuse_strange,
+)
 from ml4t.backtest.numeric import is_finite, is_real
 from ml4t.backtest.records import Floats
 
@@ -90,7 +95,10 @@ def _pairs(weights: Mapping[str, Any], names: list[str]) -> str:
 def weights_vector(
     weights: dict[str, float], assets: tuple[str, ...], index: Mapping[str, int]
 ) -> Floats:
-    """Lay weights out by asset; NaN where an asset is not among them.
+    """Lay weights out by asset, read-only; NaN where an asset is not among them.
+
+    The rows of a schedule are read-only too: for arrays that can be written to, the planner would
+    be compiled once more.
 
     Raises
     ------
@@ -98,15 +106,24 @@ def weights_vector(
         For a weight of an asset that is not in `assets`, with the nearest names.
     """
     if len(weights) == len(assets) and tuple(weights) == assets:
-        return np.fromiter(weights.values(), np.float64, len(assets))
+        requested = np.fromiter(weights.values(), np.float64, len(assets))
+        requested.flags.writeable = False
+        return requested
     requested = np.full(len(assets), np.nan)
     for name, weight in weights.items():
         position = index.get(name)
         if position is None:
-            unknown = [other for other in weights if other not in index]
-            raise WeightsError(
-                f"weights: {with_nearest(unknown, assets)} are not assets of the feed; drop them "
-                "or add their prices"
-            )
+            check_known(weights, index)
         requested[position] = weight
+    requested.flags.writeable = False
     return requested
+
+
+def check_known(names: Iterable[str], index: Mapping[str, int]) -> None:
+    """Raise a `WeightsError` for names that are no assets of the feed, with the nearest ones."""
+    unknown = [name for name in names if name not in index]
+    if unknown:
+        raise WeightsError(
+            f"{WHAT}: {with_nearest(unknown, index)} are not assets of the feed; drop them or add "
+            "their prices"
+        )

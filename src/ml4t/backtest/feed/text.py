@@ -19,8 +19,6 @@ _NUMERIC = r"^[+-]?[\d.,'\x{00a0}\x{202f} ]*\d[\d.,'\x{00a0}\x{202f} ]*$"
 # What can only be read in one way. "1.234" and "1,234" can be read in two.
 _DECIMAL_COMMA = r",\d{1,2}$|,\d{4,}$|\.\d{3},\d|^[+-]?0,\d|^[+-]?\d{4,},\d|\.\d{3}\.\d{3}"
 _DECIMAL_POINT = r"\.\d{1,2}$|\.\d{4,}$|,\d{3}\.\d|^[+-]?0?\.\d|^[+-]?\d{4,}\.\d|,\d{3},\d{3}"
-_GROUPS_OF_POINT = r"[,'\x{00a0}\x{202f} ]"
-_GROUPS_OF_COMMA = r"[.'\x{00a0}\x{202f} ]"
 _GROUPED = r"^[+-]?\d{{1,3}}(?:{group}\d{{3}})+(?:{mark}\d+)?$"
 
 

@@ -7,7 +7,7 @@ volume allows each of them, 0 where nothing is bought; `price` is by order of th
 
 from __future__ import annotations
 
-import math
+import numpy as np
 
 from ml4t.backtest.kernel.fills import terms_of
 from ml4t.backtest.kernel.jit import kernel
@@ -107,10 +107,13 @@ def largest_affordable(
         return granted
     step = float(order["step"])
     if step > 0.0:
-        low = 0
-        high = math.ceil(granted / step)
-        while high - low > 1:
-            middle = (low + high) // 2
+        # Whole numbers as floats: no integer is large enough for every float.
+        low = 0.0
+        high = np.ceil(granted / step)
+        while high - low > 1.0:
+            middle = np.floor(0.5 * (low + high))
+            if middle <= low or middle >= high:
+                break
             if is_affordable(order, middle * step, price, cash, tolerance, costs):
                 low = middle
             else:

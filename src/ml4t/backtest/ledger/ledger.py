@@ -72,6 +72,11 @@ class Ledger:
         return n_working
 
     @property
+    def n_submitted(self) -> int:
+        """How many orders were submitted; they are numbered from 0."""
+        return int(self.account["next_order_id"][0])
+
+    @property
     def n_plans(self) -> int:
         """How many plans were applied."""
         return int(self.account["n_plans"][0])
@@ -148,7 +153,7 @@ class Ledger:
                 self._rows_of_done[done_id] = k
         if order_id not in self._rows_of_done:
             raise OrderError(
-                f"order {order_id!r} is unknown; {int(self.account['next_order_id'][0])} orders "
+                f"order {order_id!r} is unknown; {self.n_submitted} orders "
                 "were submitted so far, numbered from 0"
             )
         return self.done.row(self._rows_of_done[order_id])
