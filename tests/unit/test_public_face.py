@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import ml4t.backtest
-from ml4t.backtest import costs, enums, errors
+from ml4t.backtest import costs, enums, errors, optimizers
 
 NAMES = [
     "BacktestConfig",
@@ -46,12 +46,28 @@ NAMES = [
     "run_backtest",
     "run_weights",
 ]
+OPTIMIZER_NAMES = [
+    "DriftTrigger",
+    "LookaheadReport",
+    "check_lookahead",
+    "decision_bars",
+    "every",
+    "on_dates",
+]
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "src" / "ml4t" / "backtest"
 #: Packages that only an extra brings, or that would make every import slow.
 NOT_IMPORTED = ("pandas", "pyarrow", "plotly", "skfolio", "rich", "sklearn")
 #: What the library makes and hands out: the text says what is in it, not how it is made.
-HANDED_OUT = {"BacktestResult", "Fill", "Order", "Position", "RebalancePlan", "Trade"}
+HANDED_OUT = {
+    "BacktestResult",
+    "Fill",
+    "LookaheadReport",
+    "Order",
+    "Position",
+    "RebalancePlan",
+    "Trade",
+}
 #: A member for our own executor; it says its arguments in prose.
 INTERNAL = {"Broker.plan_inputs"}
 
@@ -61,6 +77,8 @@ def public() -> Iterator[tuple[str, Any]]:
     for name in ml4t.backtest.__all__:
         if name != "__version__":
             yield name, getattr(ml4t.backtest, name)
+    for name in optimizers.__all__:
+        yield name, getattr(optimizers, name)
     for module in (costs, enums, errors):
         for name, found in vars(module).items():
             is_ours = getattr(found, "__module__", None) == module.__name__
@@ -94,6 +112,8 @@ def has_section(found: Any, title: str) -> bool:
 def test_names() -> None:
     assert ml4t.backtest.__all__ == NAMES
     assert all(hasattr(ml4t.backtest, name) for name in NAMES)
+    assert optimizers.__all__ == OPTIMIZER_NAMES
+    assert all(hasattr(optimizers, name) for name in OPTIMIZER_NAMES)
 
 
 @pytest.mark.parametrize("name", PUBLIC)
@@ -167,4 +187,4 @@ def test_every_public_name_has_its_place_in_the_documentation() -> None:
         path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs" / "api").glob("*.md"))
     )
     placed = set(re.findall(r"^::: ml4t\.backtest\.(?:\w+\.)*(\w+)$", pages, re.MULTILINE))
-    assert set(NAMES) - {"__version__"} - placed == set()
+    assert {*NAMES, *OPTIMIZER_NAMES} - {"__version__"} - placed == set()
