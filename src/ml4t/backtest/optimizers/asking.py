@@ -210,9 +210,8 @@ def ask(provider: Any, data: Any, broker: Any, log: FitLog) -> dict[str, float]:
     name = name_of(provider)
     begun = time.perf_counter()
     try:
-        weights = provider.get_weights(data, broker)
-        if not isinstance(provider, PlainWeights):
-            weights = as_weights(weights)
+        answer = provider.get_weights(data, broker)
+        weights = answer if isinstance(provider, PlainWeights) else as_weights(answer)
     except NoDecisionError as error:
         log.add(data, name, "no_decision", time.perf_counter() - begun, str(error))
         raise

@@ -90,7 +90,13 @@ class WeightStrategy(Strategy):
     def on_data(
         self, timestamp: datetime, data: BarData, context: Mapping[str, Any], broker: Broker
     ) -> None:
-        """Ask if the schedule says so, and trade if there is reason to."""
+        """Ask if the schedule says so, and trade if there is reason to.
+
+        Parameters
+        ----------
+        timestamp, data, context, broker
+            As in `Strategy.on_data`.
+        """
         if self._decides is None:
             self._decides = decision_bars(self.schedule, bars_behind(data))
         self._bar += 1
