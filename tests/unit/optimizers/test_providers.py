@@ -462,13 +462,18 @@ def test_a_trigger_leaves_alone_what_the_rebalance_does() -> None:
         FixedWeights({"A": 0.5}),
         every(9),
         TargetWeightExecutor(RebalanceConfig(unmentioned="hold", min_trade_value=0.0)),
-        DriftTrigger(absolute=0.01),
+        DriftTrigger(absolute=0.01, trade_to="edge"),
     )
     feed = feed_of({"A": [10.0, 10.0, 10.0], "B": [10.0, 10.0, 30.0]})
     result = Engine(feed, strategy, CONFIG).run()
-    # B makes 1000 to 1200 at the last bar, so A has drifted to 500 / 1200 and is mended to 600.
-    found = result.fills.filter(pl.col("asset") == "A").select("timestamp", "quantity").rows()
-    assert found == [(day(0), 50.0), (day(2), 10.0)]
+    # B makes 1000 to 1200 at the last bar, so A has drifted to 500 / 1200; the edge is 0.49, which
+    # is 58 whole shares. B is no drift: it would be sold.
+    found = result.fills.select("timestamp", "asset", "side", "quantity").rows()
+    assert sorted(found) == [
+        (day(0), "A", "buy", 50.0),
+        (day(0), "B", "buy", 10.0),
+        (day(2), "A", "buy", 8.0),
+    ]
     with pytest.raises(InputError, match="trigger: "):
         WeightStrategy(EqualWeights(), trigger=0.05)  # type: ignore[arg-type]
 
