@@ -16,13 +16,12 @@ from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.feed.datafeed import as_feed
 from ml4t.backtest.feed.market import check_columns
 from ml4t.backtest.feed.view import BarData
-from ml4t.backtest.frames import LedgerFrames
 from ml4t.backtest.optimizers.asking import decide, name_of, reset, uses_account
 from ml4t.backtest.optimizers.fit_log import FitLog
 from ml4t.backtest.optimizers.weight_strategy import WeightStrategy
 from ml4t.backtest.progress import tracked
 from ml4t.backtest.records import Floats
-from ml4t.backtest.replay import replay_schedule
+from ml4t.backtest.replay import traded
 from ml4t.backtest.result import BacktestResult
 
 
@@ -71,6 +70,9 @@ def run_provider(
     -----
     OptimizationWarning
         For an answer without a weight: everything is sold.
+    RebalanceWarning
+        If thresholds keep rebalances from increasing positions by more than 5 % of equity: for
+        each of them in an `Engine`, else once.
 
     Examples
     --------
@@ -90,8 +92,7 @@ def run_provider(
     check_columns(feed.bars, settings)
     log = FitLog()
     aligned = _decided(provider, schedule, feed.bars, log, progress)
-    ledger = replay_schedule(feed.bars, aligned, settings)
-    return BacktestResult(settings, LedgerFrames(feed.bars, ledger), log.tables())
+    return traded(feed.bars, aligned, settings, log.tables(), stacklevel=2)
 
 
 def _decided(
