@@ -44,9 +44,23 @@ NAMES = [
     "as_weights",
     "plan_rebalance",
     "run_backtest",
+    "run_provider",
     "run_weights",
 ]
-OPTIMIZERS = ["from_cross_val_predict"]
+OPTIMIZERS = [
+    "CallableWeights",
+    "DriftTrigger",
+    "EqualWeights",
+    "FixedWeights",
+    "LookaheadReport",
+    "SkfolioWeights",
+    "WeightStrategy",
+    "check_lookahead",
+    "decision_bars",
+    "every",
+    "from_cross_val_predict",
+    "on_dates",
+]
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "src" / "ml4t" / "backtest"
 #: Packages that only an extra brings, or that would make every import slow.
@@ -65,7 +79,15 @@ NOT_IMPORTED = (
     "cvxpy",
 )
 #: What the library makes and hands out: the text says what is in it, not how it is made.
-HANDED_OUT = {"BacktestResult", "Fill", "Order", "Position", "RebalancePlan", "Trade"}
+HANDED_OUT = {
+    "BacktestResult",
+    "Fill",
+    "LookaheadReport",
+    "Order",
+    "Position",
+    "RebalancePlan",
+    "Trade",
+}
 #: A member for our own executor; it says its arguments in prose.
 INTERNAL = {"Broker.plan_inputs"}
 
@@ -111,6 +133,7 @@ def test_names() -> None:
     assert ml4t.backtest.__all__ == NAMES
     assert all(hasattr(ml4t.backtest, name) for name in NAMES)
     assert optimizers.__all__ == OPTIMIZERS
+    assert all(hasattr(optimizers, name) for name in OPTIMIZERS)
 
 
 @pytest.mark.parametrize("name", PUBLIC)

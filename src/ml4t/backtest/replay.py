@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+
+import polars as pl
 
 from ml4t.backtest.config import BacktestConfig, as_config
 from ml4t.backtest.enums import CashPolicy, Delisting, ExecutionMode
@@ -87,11 +90,33 @@ def run_weights(
     bars = as_feed(prices).bars
     check_columns(bars, settings)
     schedule = as_schedule(weights).aligned(bars, align)
+    return traded(bars, schedule, settings, {}, stacklevel=2)
+
+
+def traded(
+    bars: Bars,
+    schedule: AlignedSchedule,
+    config: BacktestConfig,
+    tables: Mapping[str, pl.DataFrame],
+    stacklevel: int,
+) -> BacktestResult:
+    """Run a schedule, log it, warn of what was skipped, and return the result.
+
+    Parameters
+    ----------
+    bars, schedule, config
+        As in `replay_schedule`.
+    tables : mapping of name to frame
+        Those of what made the schedule, for `BacktestResult.tables`.
+    stacklevel : int
+        As in `warnings.warn`, for the caller of this function.
+    """
     run_log = RunLog(_log, bars)
-    ledger = replay_schedule(bars, schedule, settings)
+    ledger = replay_schedule(bars, schedule, config)
     run_log.end(len(bars.times), ledger)
-    warn_of_run(ledger.plans.records(), settings.rebalance, bars.timestamps, stacklevel=2)
-    return BacktestResult(settings, LedgerFrames(bars, ledger))
+    totals = ledger.plans.records()
+    warn_of_run(totals, config.rebalance, bars.timestamps, stacklevel=stacklevel + 1)
+    return BacktestResult(config, LedgerFrames(bars, ledger), tables)
 
 
 def replay_schedule(bars: Bars, schedule: AlignedSchedule, config: BacktestConfig) -> Ledger:
