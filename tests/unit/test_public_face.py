@@ -44,6 +44,7 @@ NAMES = [
     "as_weights",
     "plan_rebalance",
     "run_backtest",
+    "run_provider",
     "run_weights",
 ]
 OPTIMIZERS = ["from_cross_val_predict"]

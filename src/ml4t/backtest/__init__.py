@@ -12,6 +12,7 @@ from ml4t.backtest.execution.schedule import WeightSchedule
 from ml4t.backtest.execution.weights import as_weights
 from ml4t.backtest.feed.datafeed import DataFeed
 from ml4t.backtest.ledger.snapshot import PortfolioSnapshot, WorkingOrder
+from ml4t.backtest.optimizers.run import run_provider
 from ml4t.backtest.replay import run_weights
 from ml4t.backtest.result import BacktestResult
 from ml4t.backtest.strategy import Strategy
@@ -45,6 +46,7 @@ __all__ = [
     "as_weights",
     "plan_rebalance",
     "run_backtest",
+    "run_provider",
     "run_weights",
 ]
 

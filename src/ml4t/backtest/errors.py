@@ -46,6 +46,14 @@ class StateError(BacktestError):
     """A method was called at a time at which it has no meaning."""
 
 
+class OptimizationError(BacktestError):
+    """An optimizer in a worker process ran out of time, died, or raised what cannot be sent on."""
+
+
+class NoDecisionError(BacktestError):
+    """A weight provider has nothing to say now: no rebalance. Providers of your own raise it too."""
+
+
 class MissingExtraError(BacktestError, ImportError):
     """An optional dependency is not installed; the message holds the pip line."""
 
@@ -56,6 +64,10 @@ class DataWarning(UserWarning):
 
 class RebalanceWarning(UserWarning):
     """A rebalance that was asked for mostly does not happen because of thresholds."""
+
+
+class OptimizationWarning(UserWarning):
+    """A weight provider answered without a single weight, which sells everything."""
 
 
 def shown(value: object, most: int = 80) -> str:

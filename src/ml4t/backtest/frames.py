@@ -18,6 +18,16 @@ from ml4t.backtest.records import Records
 #: The names of the frames, in the order in which a run makes them.
 FRAMES = ("equity", "orders", "fills", "trades", "positions", "rebalances", "ends")
 
+#: The columns of the table that `BacktestResult.optimizations` shows, but for its timestamp.
+OPTIMIZATIONS = {
+    "provider": pl.String,
+    "status": pl.String,
+    "seconds": pl.Float64,
+    "message": pl.String,
+    "fallback": pl.String,
+    "warnings": pl.String,
+}
+
 
 class RunFrames(Protocol):
     """What a result knows of its run, wherever that is kept. `BacktestResult` has the columns."""

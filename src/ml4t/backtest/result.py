@@ -13,7 +13,7 @@ import polars as pl
 from ml4t.backtest import storage
 from ml4t.backtest.config import BacktestConfig
 from ml4t.backtest.errors import InputError, MissingExtraError, listed
-from ml4t.backtest.frames import FRAMES, RunFrames
+from ml4t.backtest.frames import FRAMES, OPTIMIZATIONS, RunFrames
 from ml4t.backtest.ledger.audit import audit_books
 from ml4t.backtest.ledger.books import Books, Violation
 from ml4t.backtest.metrics import performance
@@ -51,6 +51,8 @@ class BacktestResult:
         Every asset whose bars end before the feed does: timestamp (of the first bar without it),
         asset, last_bar, quantity, market_value (what was held when it ended, at its last mark).
         That it ended is inferred from the feed: no trader could have known.
+    optimizations : polars.DataFrame
+        Every time that a weight provider was asked, what it cost and whether it failed.
     tables : dict of str to polars.DataFrame
         What the strategy itself returned (`Strategy.tables`); empty where it has none.
     config : BacktestConfig
@@ -103,6 +105,23 @@ class BacktestResult:
         """Every asset that ended before the feed did, and what was held of it."""
         return self._frames.ends
 
+    @property
+    def optimizations(self) -> pl.DataFrame:
+        """Every time that a weight provider was asked: the table "optimizations" of `tables`.
+
+        `timestamp`, `provider`; `status`: "ok", "failed", "timed_out", or "no_decision" (it had not
+        enough bars yet, or said that it has nothing to say); `seconds` it took; `message`: what
+        failed, or what is to be remarked; `fallback`: which policy answered a failure ("raise",
+        "hold", "previous", "equal", "cash", or the name of a provider, which has a row of its own);
+        `warnings`: what was warned of meanwhile, a line each. Null where there is nothing. Without
+        rows if the run had no provider; `WeightStrategy` and `run_provider` keep this table.
+        """
+        found = self.tables.get("optimizations")
+        if found is None:
+            zone = self.equity.schema["timestamp"]
+            return pl.DataFrame(schema={"timestamp": zone, **OPTIMIZATIONS})
+        return found
+
     @cached_property
     def equity_records(self) -> Records:
         """The equity table as records of `EQUITY`, one a bar."""
@@ -117,18 +136,19 @@ class BacktestResult:
         Parameters
         ----------
         name : str
-            "equity", "orders", "fills", "trades", "positions", "rebalances", "ends", or the name of
-            one of `tables`.
+            "equity", "orders", "fills", "trades", "positions", "rebalances", "ends",
+            "optimizations", or the name of one of `tables`.
 
         Raises
         ------
         ValueError
             For another name.
         """
-        known = (*FRAMES, *self.tables)
+        known = tuple(dict.fromkeys((*FRAMES, "optimizations", *self.tables)))
         if name not in known:
             raise InputError(f"to_pandas: no frame {name!r}; there are {listed(known, 20)}")
-        frame: pl.DataFrame = getattr(self, name) if name in FRAMES else self.tables[name]
+        is_table = name in self.tables
+        frame: pl.DataFrame = self.tables[name] if is_table else getattr(self, name)
         try:
             return frame.to_pandas()
         except ImportError:
@@ -322,6 +342,9 @@ class BacktestResult:
                 f"{found['rebalances_executed']:,.0f} executed",
             ),
         ]
+        if (asked := self.optimizations).height:
+            counts = asked["status"].value_counts(sort=True).iter_rows()
+            lines.append(("Provider asked", ", ".join(f"{n:,} {status}" for status, n in counts)))
         if self.ends.height:
             held = self.ends.filter(pl.col("quantity") != 0.0)
             lines.append(

@@ -30,18 +30,24 @@ class Context:
         The bar of each row of values.
     columns : dict of name to (n,) array
         Floats (NaN: no value) or objects (None: no value).
+
+    Attributes
+    ----------
+    rows, columns
+        As they came.
     """
 
     def __init__(self, rows: Ints, columns: Mapping[str, NDArray[Any]]) -> None:
         self._row_of = {bar: i for i, bar in enumerate(rows.tolist())}
-        self._columns = dict(columns)
+        self.rows = rows
+        self.columns = dict(columns)
 
     def at(self, bar: int) -> Mapping[str, Any]:
         """Return the values of exactly that bar; empty where there are none."""
         row = self._row_of.get(bar)
         if row is None:
             return _NOTHING
-        values = {name: column.item(row) for name, column in self._columns.items()}
+        values = {name: column.item(row) for name, column in self.columns.items()}
         # NaN is not equal to itself.
         return MappingProxyType({name: v for name, v in values.items() if v is not None and v == v})
 

@@ -125,6 +125,13 @@ class DataFeed:
         feed._lay_out(table, faults, signals, context, None, time_column)
         return feed
 
+    @classmethod
+    def from_bars(cls, bars: Bars, context: Context | None = None) -> DataFeed:
+        """Make a feed of bars that are laid out already; nothing is checked."""
+        feed = cls.__new__(cls)
+        feed.bars, feed.context = bars, context
+        return feed
+
     def _lay_out(
         self,
         table: Table,

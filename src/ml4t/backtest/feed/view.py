@@ -8,9 +8,10 @@ from math import isnan
 from numbers import Integral
 
 import numpy as np
+import polars as pl
 
 from ml4t.backtest.errors import DataError, listed
-from ml4t.backtest.feed.bars import Bars
+from ml4t.backtest.feed.bars import Bars, times_series
 from ml4t.backtest.records import Floats
 
 _FIELDS = ("open", "high", "low", "close", "volume", "vwap")
@@ -158,10 +159,26 @@ class BarData(Mapping[str, Bar]):
         ValueError
             For a field that the feed does not have, or `n_bars` below 1.
         """
-        if isinstance(n_bars, bool) or not isinstance(n_bars, Integral) or n_bars < 1:
-            raise DataError(f"history: n_bars={n_bars!r} must be a whole number >= 1")
+        _check_count("history", n_bars)
         values: Floats = self._matrix(field)[max(0, self._row + 1 - n_bars) : self._row + 1]
         return values
+
+    def times(self, n_bars: int) -> pl.Series:
+        """Return the times of the last `n_bars` bars, the present one included, oldest first.
+
+        Parameters
+        ----------
+        n_bars : int
+            As in `history`, whose rows these are the times of.
+
+        Returns
+        -------
+        polars.Series of Datetime("ns")
+            Naive if the prices came so, else in their zone.
+        """
+        _check_count("times", n_bars)
+        chosen = self._bars.times[max(0, self._row + 1 - n_bars) : self._row + 1]
+        return times_series(chosen, self._bars.time_zone)
 
     def _vector(self, field: str) -> Floats:
         values: Floats = self._matrix(field)[self._row]
@@ -181,3 +198,16 @@ class BarData(Mapping[str, Bar]):
     def __repr__(self) -> str:
         """One line: time and number of bars."""
         return f"BarData({self.timestamp}, {len(self)} of {len(self.assets)} assets)"
+
+
+def bars_behind(data: BarData) -> Bars:
+    """Return the whole feed that a view is a bar of, for the calendar of a schedule alone.
+
+    It holds the future, which no decision may look at.
+    """
+    return data._bars
+
+
+def _check_count(what: str, n_bars: object) -> None:
+    if isinstance(n_bars, bool) or not isinstance(n_bars, Integral) or n_bars < 1:
+        raise DataError(f"{what}: n_bars={n_bars!r} must be a whole number >= 1")

@@ -29,6 +29,29 @@ def split_levels(frame: Any, close_field: str) -> tuple[dict[str, object], Any |
         A wide frame for each field of a bar. `raw_close`: the closes that the other prices belong
         to, where `close_field` is another field than they.
     """
+    level = level_of_fields(frame)
+    labels = frame.columns.get_level_values(level)
+    by_name: dict[str, object] = {}
+    for label in labels.unique():
+        name = str(label).lower()
+        if name in by_name:
+            raise DataError(f"prices: the field {name} is there twice, as {label!r} too; drop one")
+        part = frame.xs(label, axis=1, level=level)
+        by_name[name] = part
+    chosen = str(close_field).lower()
+    if chosen not in by_name:
+        raise DataError(
+            f"prices: no field {close_field!r} (close_field); fields found: {listed(by_name)}"
+        )
+    frames = {name: part for name, part in by_name.items() if name in PRICE_COLUMNS}
+    frames["close"] = by_name[chosen]
+    if chosen == "close":
+        return frames, None
+    return frames, by_name.get("close")
+
+
+def level_of_fields(frame: Any) -> int:
+    """Return which of two levels of columns holds the fields of a bar; the other holds assets."""
     if frame.columns.nlevels != 2:
         raise DataError(
             f"prices: columns have {frame.columns.nlevels} levels; two are known, field and asset"
@@ -46,24 +69,7 @@ def split_levels(frame: Any, close_field: str) -> tuple[dict[str, object], Any |
             "prices: of the two levels of columns one must hold fields such as Close and Open, "
             f"the other assets; found {listed(levels[0])} and {listed(levels[1])}"
         )
-    labels = frame.columns.get_level_values(of_fields[0])
-    by_name: dict[str, object] = {}
-    for label in labels.unique():
-        name = str(label).lower()
-        if name in by_name:
-            raise DataError(f"prices: the field {name} is there twice, as {label!r} too; drop one")
-        part = frame.xs(label, axis=1, level=of_fields[0])
-        by_name[name] = part
-    chosen = str(close_field).lower()
-    if chosen not in by_name:
-        raise DataError(
-            f"prices: no field {close_field!r} (close_field); fields found: {listed(by_name)}"
-        )
-    frames = {name: part for name, part in by_name.items() if name in PRICE_COLUMNS}
-    frames["close"] = by_name[chosen]
-    if chosen == "close":
-        return frames, None
-    return frames, by_name.get("close")
+    return of_fields[0]
 
 
 def read_wide_fields(

@@ -1,0 +1,266 @@
+"""Ask a weight provider: what it says, what is done where it fails, and the record of both."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping
+from math import isnan
+from typing import Any
+
+from ml4t.backtest.errors import (
+    ConfigError,
+    InputError,
+    NoDecisionError,
+    OptimizationWarning,
+    WeightsError,
+    nearest,
+    shown,
+    with_nearest,
+)
+from ml4t.backtest.execution.rebalancer import TargetWeightExecutor
+from ml4t.backtest.execution.weights import as_weights
+from ml4t.backtest.feed.view import BarData
+from ml4t.backtest.numeric import is_finite, is_real
+from ml4t.backtest.optimizers.fit_log import FitLog
+from ml4t.backtest.optimizers.fitting import Outcome, Task, Worker, fit
+from ml4t.backtest.optimizers.history import HistoryRules, Selection
+
+POLICIES = ("raise", "hold", "previous", "equal", "cash")
+
+
+def check_provider(provider: object, what: str = "provider") -> None:
+    """Raise `ValueError` for what is no weight provider."""
+    if isinstance(provider, type) or not callable(getattr(provider, "get_weights", None)):
+        raise InputError(
+            f"{what}: {shown(provider)} is not an object with a method get_weights(data, broker); "
+            "pass one, such as EqualWeights(), or CallableWeights(function, lookback=252) for a "
+            "function"
+        )
+
+
+def uses_account(provider: object) -> bool:
+    """Whether a provider looks at the account; one that does not say may."""
+    return bool(getattr(provider, "uses_account", True))
+
+
+def name_of(provider: object) -> str:
+    """Return what a provider is called in the record."""
+    return str(getattr(provider, "name", type(provider).__name__))
+
+
+class FittedWeights:
+    """Base of the providers that fit something on the past; use `CallableWeights` and the like.
+
+    Parameters
+    ----------
+    task : Task
+    rules : HistoryRules
+    name : str
+        In the record of the fits.
+    looks_at_account : bool
+        Whether the task wants the present weights.
+    on_failure : str or WeightProvider
+    time_limit : float or None
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        rules: HistoryRules,
+        name: str,
+        looks_at_account: bool,
+        on_failure: object,
+        time_limit: float | None,
+    ) -> None:
+        if isinstance(on_failure, str):
+            if on_failure not in POLICIES:
+                raise ConfigError(
+                    f"on_failure={shown(on_failure)} is unknown"
+                    f"{nearest(on_failure, POLICIES, most=1)}; use one of {', '.join(POLICIES)}, "
+                    "or another provider"
+                )
+        else:
+            check_provider(on_failure, "on_failure")
+        if time_limit is not None and not (
+            is_real(time_limit) and is_finite(time_limit) and time_limit > 0.0
+        ):
+            raise ConfigError(f"time_limit={shown(time_limit)} must be seconds above 0, or None")
+        self.name = name
+        self._task = task
+        self._rules = rules
+        self._looks_at_account = looks_at_account
+        self._on_failure = on_failure
+        self._worker = None if time_limit is None else Worker(task, float(time_limit))
+        self._previous: tuple[int, dict[str, float]] | None = None
+
+    @property
+    def uses_account(self) -> bool:
+        """Whether the answer depends on the account, so that decisions cannot be made before."""
+        fallback = self._on_failure
+        return self._looks_at_account or (not isinstance(fallback, str) and uses_account(fallback))
+
+    def reset(self) -> None:
+        """Forget earlier answers and end the worker process; done when a run begins and ends."""
+        self._previous = None
+        if self._worker is not None:
+            self._worker.stop()
+        reset(self._on_failure)
+
+    def get_weights(self, data: Any, broker: Any = None) -> dict[str, float]:
+        """Return target weights by asset.
+
+        Parameters
+        ----------
+        data : BarData
+            What `Strategy.on_data` got.
+        broker : Broker or BrokerLike
+            Looked at only if `uses_account`.
+
+        Returns
+        -------
+        dict of str to float
+            Empty: all cash.
+
+        Raises
+        ------
+        NoDecisionError
+            Where there is no decision: there are not enough bars yet, or the fit failed and
+            nothing is to be done then.
+        Exception
+            What the fit raised, with ``on_failure="raise"``.
+        """
+        return self.answer(data, broker, FitLog())
+
+    def answer(self, data: Any, broker: Any, log: FitLog) -> dict[str, float]:
+        """Return the weights as `get_weights` does, and note every fit."""
+        found = self._rules.select(data)
+        if found.past is None:
+            log.add(data, self.name, "no_decision", message=found.problem, excluded=found.excluded)
+            raise NoDecisionError(f"{self.name}: {found.problem}")
+        current = None
+        if self._looks_at_account:
+            held = TargetWeightExecutor().current_weights(data, broker)
+            current = {asset: weight for asset, weight in held.items() if not isnan(weight)}
+        begun = time.perf_counter()
+        if self._worker is None:
+            outcome = fit(self._task, found.past, current)
+        else:
+            outcome = self._worker.fit(found.past, current)
+        seconds = time.perf_counter() - begun
+        now = int(data.times(1).to_physical()[0])
+        if self._previous is not None and self._previous[0] >= now:
+            self._previous = None  # of another run, which was later
+        fallback = None if outcome.status == "ok" else self._fallback_name()
+        log.add(
+            data,
+            self.name,
+            outcome.status,
+            seconds,
+            outcome.message,
+            fallback,
+            outcome.warnings,
+            found.excluded,
+        )
+        if outcome.status == "ok":
+            warn_if_empty(outcome.weights, self.name, data)
+            weights = outcome.weights
+        else:
+            weights = self._fall_back(outcome, found, data, broker, log)
+        self._previous = now, weights
+        return weights
+
+    def _fallback_name(self) -> str:
+        if self._on_failure == "previous" and self._previous is None:
+            return "hold"
+        return self._on_failure if isinstance(self._on_failure, str) else name_of(self._on_failure)
+
+    def _fall_back(
+        self, outcome: Outcome, found: Selection, data: Any, broker: Any, log: FitLog
+    ) -> dict[str, float]:
+        policy = self._on_failure
+        assert outcome.error is not None
+        assert found.past is not None
+        if policy == "raise":
+            past = found.past
+            outcome.error.add_note(
+                f"ml4t.backtest: {self.name} failed at {data.timestamp} on {len(past.values)} rows "
+                f"of {len(past.assets)} assets; on_failure= says what is to be done then"
+            )
+            raise outcome.error
+        if policy == "cash":
+            return {}
+        if policy == "equal":
+            return dict.fromkeys(found.past.assets, 1.0 / len(found.past.assets))
+        if policy == "previous" and self._previous is not None:
+            return dict(self._previous[1])
+        if isinstance(policy, str):
+            raise NoDecisionError(f"{self.name}: {outcome.message}") from outcome.error
+        return ask(policy, data, broker, log)
+
+
+def ask(provider: Any, data: Any, broker: Any, log: FitLog) -> dict[str, float]:
+    """Return what a provider says, and note that it was asked; errors as in `get_weights`."""
+    if isinstance(provider, FittedWeights):
+        return provider.answer(data, broker, log)
+    name = name_of(provider)
+    begun = time.perf_counter()
+    try:
+        weights = as_weights(provider.get_weights(data, broker))
+    except NoDecisionError as error:
+        log.add(data, name, "no_decision", time.perf_counter() - begun, str(error))
+        raise
+    except Exception as error:
+        message = f"{type(error).__name__}: {error}"
+        log.add(data, name, "failed", time.perf_counter() - begun, message, "raise")
+        error.add_note(f"ml4t.backtest: {name} failed at {_time_of(data)}")
+        raise
+    log.add(data, name, "ok", time.perf_counter() - begun)
+    warn_if_empty(weights, name, data)
+    return weights
+
+
+def decide(provider: Any, data: BarData, broker: Any, log: FitLog) -> dict[str, float] | None:
+    """Return the targets to trade, None for no rebalance.
+
+    Without any weight they are 0 for every asset of the feed, so that all is sold whatever
+    ``unmentioned`` says.
+
+    Raises
+    ------
+    ValueError
+        For an asset that the feed does not have, with the nearest names.
+    """
+    try:
+        weights = ask(provider, data, broker, log)
+    except NoDecisionError:
+        return None
+    unknown = weights.keys() - set(data.assets)
+    if unknown:
+        raise WeightsError(
+            f"{name_of(provider)} at {data.timestamp}: "
+            f"{with_nearest(sorted(unknown), data.assets)} are not assets of the feed; drop them "
+            "or add their prices"
+        )
+    return weights or dict.fromkeys(data.assets, 0.0)
+
+
+def reset(provider: object) -> None:
+    """Make a provider of ours forget its last run."""
+    if isinstance(provider, FittedWeights):
+        provider.reset()
+
+
+def warn_if_empty(weights: Mapping[str, float], name: str, data: object) -> None:
+    """Say that an answer without a weight sells everything."""
+    if not weights:
+        warnings.warn(
+            f"{name} returned no weight at {_time_of(data)}: everything is sold; raise "
+            "NoDecisionError to leave the account as it is",
+            OptimizationWarning,
+            stacklevel=4,
+        )
+
+
+def _time_of(data: object) -> str:
+    return str(data.timestamp) if isinstance(data, BarData) else "a time that data does not tell"

@@ -1,0 +1,217 @@
+"""What a provider is given to fit on: the past of the assets that have enough of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from ml4t.backtest.errors import ConfigError, InputError, MissingExtraError, nearest, shown
+from ml4t.backtest.feed.view import BarData
+from ml4t.backtest.records import Floats
+
+VALUES = ("prices", "returns", "log_returns")
+FRAMES = ("pandas", "polars")
+
+
+class Past(NamedTuple):
+    """The bars up to now of the assets that can be fitted.
+
+    Attributes
+    ----------
+    times : polars.Series of Datetime("ns"), (n_rows,)
+        The last one is now.
+    assets : tuple of str
+        Sorted by name.
+    values : (n_rows, n_assets) float64
+        Prices, returns or log returns; complete.
+    """
+
+    times: pl.Series
+    assets: tuple[str, ...]
+    values: Floats
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return a wide frame: ``timestamp``, and a column an asset."""
+        return pl.DataFrame([self.times, *pl.DataFrame(self.values, schema=list(self.assets))])
+
+    def to_pandas(self) -> Any:
+        """Return a wide frame indexed by time."""
+        # An extra, and slow to import.
+        import pandas as pd  # noqa: PLC0415
+
+        index = pd.DatetimeIndex(self.times.to_physical().to_numpy().view("M8[ns]"))
+        zone = getattr(self.times.dtype, "time_zone", None)
+        if zone is not None:
+            index = index.tz_localize("UTC").tz_convert(zone)
+        index.name = self.times.name
+        return pd.DataFrame(self.values, index=index, columns=list(self.assets), copy=True)
+
+
+class Selection(NamedTuple):
+    """What can be fitted now, and what cannot.
+
+    Attributes
+    ----------
+    past : Past or None
+        None: there is no decision yet, or none now.
+    problem : str
+        Why there is none.
+    excluded : dict of asset to str
+        The reason of each asset that is not in `past`.
+    """
+
+    past: Past | None
+    problem: str
+    excluded: dict[str, str]
+
+
+@dataclass(frozen=True)
+class HistoryRules:
+    """How much of the past a provider is given, and which assets are in it.
+
+    Parameters
+    ----------
+    lookback : int
+        Rows of the history. Returns need one bar more than that.
+    values : {"prices", "returns", "log_returns"}
+        Returns are those between closes.
+    frame : {"pandas", "polars"}
+        A pandas frame has its times in the index, a polars frame in a column ``timestamp``.
+    min_history : int, optional
+        Rows that an asset must have, counted from its first bar among the last `lookback`. None:
+        `lookback`, so that the history always has that many rows. With less it begins where the
+        youngest of its assets does.
+    max_missing : int
+        Bars without a price that an asset may have among these; its last price stands in for
+        them.
+
+    Raises
+    ------
+    ValueError
+        For numbers that are no integers or are out of range, and for unknown choices.
+    ImportError
+        If `frame` is "pandas", which is not installed.
+    """
+
+    lookback: int
+    values: str = "returns"
+    frame: str = "pandas"
+    min_history: int | None = None
+    max_missing: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the numbers and the choices."""
+        least = 1 if self.values == "prices" else 2
+        _check_whole("lookback", self.lookback, least, None)
+        if self.min_history is not None:
+            _check_whole("min_history", self.min_history, least, self.lookback)
+        _check_whole("max_missing", self.max_missing, 0, self.n_rows - 1)
+        for name, known in (("values", VALUES), ("frame", FRAMES)):
+            choice = getattr(self, name)
+            if choice not in known:
+                raise ConfigError(
+                    f"history: {name}={shown(choice)} is unknown{nearest(choice, known, most=1)}; "
+                    f"use one of {', '.join(known)}"
+                )
+        if self.frame == "pandas" and find_spec("pandas") is None:
+            raise MissingExtraError(
+                'history: frame="pandas" needs pandas; run: pip install "ml4t-backtest[pandas]", '
+                'or use frame="polars"'
+            )
+
+    @property
+    def n_rows(self) -> int:
+        """The least number of rows."""
+        return self.lookback if self.min_history is None else self.min_history
+
+    def select(self, data: object) -> Selection:
+        """Return the past of all assets that have enough of it; nothing later than now.
+
+        Parameters
+        ----------
+        data : BarData
+            What `Strategy.on_data` got.
+
+        Raises
+        ------
+        ValueError
+            For other mappings, which have no past.
+        """
+        if not isinstance(data, BarData):
+            raise InputError(
+                f"history: a {type(data).__name__} has no past; pass the data that "
+                "Strategy.on_data got"
+            )
+        extra = 0 if self.values == "prices" else 1
+        n_bars, least = self.lookback + extra, self.n_rows + extra
+        # Before the first row there may be the price that stands in for its missing one.
+        closes = data.history("close", n_bars + self.max_missing)
+        before = max(len(closes) - n_bars, 0)
+        if len(closes) - before < least:
+            problem = (
+                f"{len(closes) - before} bars, of which {least} are needed "
+                f"({self.n_rows} rows of {self.values.replace('_', ' ')})"
+            )
+            return Selection(None, problem, {})
+        there = closes > 0.0  # False for NaN
+        filled = _filled(closes, there)[before:]
+        there = there[before:]
+        known = filled > 0.0
+        n_known = known.sum(axis=0)
+        n_missing = n_known - (there & known).sum(axis=0)
+        reasons = (
+            (~there[-1], lambda i: "no bar now"),
+            (n_known < least, lambda i: f"{n_known[i]} bars, of which {least} are needed"),
+            (
+                n_missing > self.max_missing,
+                lambda i: f"{n_missing[i]} bars missing (max_missing={self.max_missing})",
+            ),
+        )
+        excluded: dict[str, str] = {}
+        eligible = np.ones(len(data.assets), np.bool_)
+        for applies, reason in reasons:
+            for i in np.flatnonzero(applies & eligible).tolist():
+                excluded[data.assets[i]] = reason(i)
+            eligible &= ~applies
+        if not eligible.any():
+            return Selection(None, "no asset has enough history", excluded)
+        columns = np.flatnonzero(eligible)
+        # An asset is known from its first bar on, so the latest start is where all are complete.
+        start = int(len(filled) - n_known[columns].min())
+        prices = np.ascontiguousarray(filled[start:, columns])
+        times = data.times(len(prices) - extra)
+        assets = tuple(data.assets[i] for i in columns.tolist())
+        return Selection(Past(times, assets, self._values_of(prices)), "", excluded)
+
+    def to_frame(self, past: Past) -> Any:
+        """Return the past as the frame that was asked for."""
+        return past.to_pandas() if self.frame == "pandas" else past.to_polars()
+
+    def _values_of(self, prices: Floats) -> Floats:
+        if self.values == "prices":
+            return prices
+        ratio = prices[1:] / prices[:-1]
+        return ratio - 1.0 if self.values == "returns" else np.log(ratio)
+
+
+def _filled(closes: Floats, there: Any) -> Floats:
+    """Carry prices forward; NaN before the first."""
+    if there.all():
+        return closes
+    rows = np.arange(len(closes))[:, None]
+    last = np.maximum.accumulate(np.where(there, rows, -1), axis=0)
+    carried: Floats = np.where(
+        last < 0, np.nan, np.take_along_axis(closes, np.maximum(last, 0), axis=0)
+    )
+    return carried
+
+
+def _check_whole(name: str, value: object, least: int, most: int | None) -> None:
+    is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not is_whole or value < least or (most is not None and value > most):  # type: ignore[operator]
+        until = "or more" if most is None else f"to {most}"
+        raise ConfigError(f"history: {name}={shown(value)} must be an integer, {least} {until}")

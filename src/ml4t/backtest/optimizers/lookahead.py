@@ -1,0 +1,265 @@
+"""A tripwire for look-ahead: change the future, and see whether the past decides otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ml4t.backtest.config import BacktestConfig
+from ml4t.backtest.errors import InputError, shown
+from ml4t.backtest.execution.decision_times import Schedule
+from ml4t.backtest.feed.bars import Bars, times_series
+from ml4t.backtest.optimizers.decisions import KEYS, Reader
+from ml4t.backtest.optimizers.perturbed import original
+from ml4t.backtest.records import Ints
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True, repr=False)
+class LookaheadReport:
+    """What `check_lookahead` found.
+
+    Attributes
+    ----------
+    leaks : DataFrame
+        A row for each decision that came out otherwise when later data were other ones; without
+        rows: none did. ``decision_time``, ``asset``, ``weight_before``, ``weight_after`` (null:
+        none), ``what`` ("weight"; "order": an order, its weight the signed value of it; "signal"
+        and its name, its value in the place of the weight), ``change`` ("values" or "rows") and
+        ``changed_after``: data later than this were changed, of several such times the last one.
+        So ``changed_after`` less ``decision_time`` is how far ahead the pipeline has looked at the
+        least.
+    tried : tuple of datetime
+        The decision times after which the data were changed.
+    n_decision_times : int
+        How many times decide.
+    """
+
+    leaks: pl.DataFrame
+    tried: tuple[datetime, ...]
+    n_decision_times: int
+
+    def __repr__(self) -> str:
+        """Say what was found, with the first leaks."""
+        tried = f"{len(self.tried)} of {self.n_decision_times} decision times tried"
+        if self.leaks.is_empty():
+            return f"LookaheadReport: no leak found, {tried}"
+        at = self.leaks["decision_time"].n_unique()
+        lines = [
+            f"LookaheadReport: {self.leaks.height} decisions at {at} times depend on later data, "
+            f"{tried}"
+        ]
+        for row in self.leaks.head(_SHOWN).iter_rows(named=True):
+            lines.append(
+                f"  {row['decision_time']} {row['asset']} {row['what']}: "
+                f"{_number(row['weight_before'])} -> {_number(row['weight_after'])} "
+                f"({row['change']} after {row['changed_after']} changed)"
+            )
+        if self.leaks.height > _SHOWN:
+            lines.append(f"  and {self.leaks.height - _SHOWN} more in .leaks")
+        return "\n".join(lines)
+
+
+def check_lookahead(
+    build: Callable[[Any], Any],
+    prices: object,
+    config: BacktestConfig | None = None,
+    schedule: Schedule = "month_end",
+    samples: int = 20,
+    seed: int = 0,
+) -> LookaheadReport:
+    """Look for decisions that know the future.
+
+    For each of some decision times, everything after it is changed in a copy of the prices, `build`
+    is called with the copy, and every decision up to that time must be the same to the last bit.
+    There are two copies for each: one with other values, and one in which later bars of single
+    assets are missing, while the times and the last bar of each asset stay.
+
+    Parameters
+    ----------
+    build : function of prices
+        The whole pipeline. It returns target weights (anything `WeightSchedule.from_frame` takes),
+        a strategy, or an object with `get_weights`; or a tuple of one of these and a frame of
+        signals. It gets prices in the form in which they are passed here (prices that are integers
+        as floats), each time a copy of its own. What it does not compute from its argument, such
+        as a frame that it knows from elsewhere, cannot be checked.
+    prices : DataFeed or dataframe
+        Long as for `DataFeed`, or wide as for `DataFeed.from_wide`; no path.
+    config : BacktestConfig, optional
+        Strategies and providers are run with it.
+    schedule : str, Every, OnDates or callable
+        When a provider is asked, see `decision_bars`; not used for anything else.
+    samples : int
+        How many decision times to try, 1 or more; all, if there are fewer. Half of them are drawn
+        from those at which an asset has no bar now and has one later, if there are such.
+    seed : int
+        Of the draws; the same seed gives the same report.
+
+    Returns
+    -------
+    LookaheadReport
+
+    Raises
+    ------
+    ValueError
+        If nothing is decided before the last bar; if `build` decides otherwise when it is called
+        twice with the same prices (fix its random seeds); for what it must not return; and for
+        prices that are a path or that `DataFeed` does not take.
+    Exception
+        Whatever `build` raises, with a note that says which data it was given.
+
+    Examples
+    --------
+    >>> import numpy as np, polars as pl
+    >>> from datetime import date
+    >>> days = pl.date_range(date(2024, 1, 1), date(2024, 3, 31), eager=True).alias("date")
+    >>> walk = 100 * np.exp(np.random.default_rng(1).normal(0, 0.02, (len(days), 2)).cumsum(axis=0))
+    >>> prices = pl.DataFrame([days]).with_columns(A=walk[:, 0], B=walk[:, 1])
+    >>> def cheap(prices, mean):
+    ...     is_cheap = [(pl.col(name) < mean(pl.col(name))).cast(float) / 2 for name in "AB"]
+    ...     return prices.select("date", *is_cheap)
+    >>> check_lookahead(lambda prices: cheap(prices, lambda p: p.rolling_mean(20)), prices)
+    LookaheadReport: no leak found, 20 of 71 decision times tried
+    >>> report = check_lookahead(lambda prices: cheap(prices, lambda p: p.mean()), prices)
+    >>> report.leaks.is_empty()
+    False
+    """
+    if not callable(build):
+        raise InputError(
+            f"build: {shown(build)} is no function; pass one of prices that returns the decisions"
+        )
+    n_samples = _whole("samples", samples, 1)
+    rng = np.random.default_rng(_whole("seed", seed, 0))
+    source = original(prices)
+    reader = Reader(source, config, schedule)
+    base, again = (
+        reader.decisions(build(copied), copied) for copied in (source.copy(), source.copy())
+    )
+    _check_repeats(base, again, source.bars)
+    times = _decision_times(base, source.bars)
+    tried = _sampled(times, source.bars, n_samples, rng)
+    found = []
+    for time in tried.tolist():
+        before = base.filter(pl.col("time") <= time)
+        for change, changed in (("values", source.with_values), ("rows", source.without_rows)):
+            copied = changed(time, rng)
+            with _told(f"on prices with other {change} after {_text(time, source.bars)}"):
+                after = reader.decisions(build(copied), copied, time)
+            differing = _differences(before, after)
+            found.append(
+                differing.with_columns(
+                    pl.lit(change).alias("change"),
+                    pl.lit(time, pl.Int64).alias("changed_after"),
+                )
+            )
+    moments = times_series(tried, source.bars.time_zone).to_list()
+    return LookaheadReport(_leaks(pl.concat(found), source.bars), tuple(moments), times.size)
+
+
+def _whole(name: str, value: Any, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise InputError(f"{name}={shown(value)} must be an integer of {least} or more")
+    return int(value)
+
+
+@contextmanager
+def _told(where: str) -> Iterator[None]:
+    """Say in whatever is raised which prices `build` was given."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"ml4t.backtest: check_lookahead called build {where}")
+        raise
+
+
+def _differences(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
+    """Return the decisions that only one side has, or that differ; NaN is nowhere in them."""
+    both = before.join(after, on=KEYS, how="full", coalesce=True, suffix="_after")
+    return both.filter(
+        pl.col("detail").ne_missing(pl.col("detail_after"))
+        | pl.col("weight").ne_missing(pl.col("weight_after"))
+    ).select(*KEYS, pl.col("weight").alias("weight_before"), "weight_after")
+
+
+def _check_repeats(base: pl.DataFrame, again: pl.DataFrame, bars: Bars) -> None:
+    differing = _differences(base, again).sort(KEYS)
+    if differing.height:
+        row = differing.row(0, named=True)
+        raise InputError(
+            f"build: called twice with the same prices it decides otherwise in {differing.height} "
+            f"cases, the first: {_text(row['time'], bars)} {row['asset']} "
+            f"{_number(row['weight_before'])} and {_number(row['weight_after'])}; fix its random "
+            "seeds, and keep nothing from one call to the next"
+        )
+
+
+def _decision_times(base: pl.DataFrame, bars: Bars) -> Ints:
+    """Return the times that decide and after which there are prices."""
+    decided = base.filter(
+        ~pl.col("what").str.starts_with("signal ") & pl.col("weight").is_not_null()
+    )
+    times: Ints = decided["time"].unique().sort().to_numpy()
+    times = times[times < bars.times[-1]]
+    if not times.size:
+        raise InputError(
+            f"build: nothing was decided before the last bar, {bars.timestamps[-1]}, so there is "
+            "nothing to check; pass more prices, or a schedule with more decisions"
+        )
+    return times
+
+
+def _sampled(times: Ints, bars: Bars, samples: int, rng: np.random.Generator) -> Ints:
+    """Draw decision times, half of them where gaps could be filled with what comes later."""
+    if times.size <= samples:
+        return times
+    bar = np.maximum(np.searchsorted(bars.times, times, side="right") - 1, 0)
+    comes_later = bars.last_bars[None, :] > bar[:, None]
+    has_gap = (np.isnan(bars.close[bar]) & comes_later).any(axis=1)
+    first = _draw(np.flatnonzero(has_gap), samples // 2, rng)
+    others = np.setdiff1d(np.arange(times.size), first)
+    chosen = np.concatenate([first, _draw(others, samples - first.size, rng)])
+    chosen.sort()
+    drawn: Ints = times[chosen]
+    return drawn
+
+
+def _draw(numbers: Ints, n: int, rng: np.random.Generator) -> Ints:
+    drawn: Ints = rng.choice(numbers, min(n, numbers.size), replace=False)
+    return drawn
+
+
+def _leaks(found: pl.DataFrame, bars: Bars) -> pl.DataFrame:
+    """Return a row for each decision: of several tries that changed it the one farthest ahead."""
+    found = found.sort("changed_after", maintain_order=True).unique(
+        KEYS, keep="last", maintain_order=True
+    )
+    # An order that follows from a weight says nothing new.
+    weights = found.filter(pl.col("what") == "weight").select("time", "asset").unique()
+    implied = found.filter(pl.col("what") == "order").join(weights, on=["time", "asset"])
+    found = found.join(implied, on=KEYS, how="anti").sort(KEYS)
+
+    def moments(name: str, label: str) -> pl.Series:
+        return times_series(found[name].to_numpy(), bars.time_zone).alias(label)
+
+    return pl.DataFrame(
+        [
+            moments("time", "decision_time"),
+            *found.select("asset", "weight_before", "weight_after", "what", "change"),
+            moments("changed_after", "changed_after"),
+        ]
+    )
+
+
+def _text(time: int, bars: Bars) -> str:
+    return str(times_series(np.array([time]), bars.time_zone)[0])
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.6g}"

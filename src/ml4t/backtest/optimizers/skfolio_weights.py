@@ -1,0 +1,137 @@
+"""Weights of any skfolio estimator, fitted again at every decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ml4t.backtest.errors import InputError, MissingExtraError, shown
+from ml4t.backtest.execution.weights import as_weights
+from ml4t.backtest.optimizers.asking import FittedWeights
+from ml4t.backtest.optimizers.history import HistoryRules, Past
+
+_PREVIOUS = "previous_weights"
+
+
+class _Fit:
+    """The fit of a `SkfolioWeights`."""
+
+    def __init__(self, estimator: Any, rules: HistoryRules, wanting: tuple[str, ...]) -> None:
+        self._estimator = estimator
+        self._rules = rules
+        self._wanting = wanting
+
+    def __call__(
+        self, past: Past, current: Mapping[str, float] | None
+    ) -> tuple[dict[str, float], str]:
+        model = _clone(self._estimator)
+        if current:
+            held = {asset: current.get(asset, 0.0) for asset in past.assets}
+            model.set_params(**dict.fromkeys(self._wanting, held))
+        model.fit(self._rules.to_frame(past))
+        return as_weights(model, past.assets), _own_fallback(model)
+
+
+class SkfolioWeights(FittedWeights):
+    """Target weights of a skfolio estimator, fitted on the returns up to now.
+
+    The estimator itself is never fitted: each decision fits a clone. Where it needs
+    `previous_weights` (transaction costs, a turnover limit, a fallback to them), it is given what
+    the account holds of the assets in its history; before anything is held, what it was made with.
+
+    Parameters
+    ----------
+    estimator : skfolio estimator
+        An optimization, a pipeline that ends in one, or a search over one.
+    lookback : int
+        Returns that each fit is given, the last one ends now.
+    min_history, max_missing, on_failure, time_limit
+        As in `CallableWeights`. An estimator with ``raise_on_failure=False`` that has failed
+        counts as failed here; an answer of skfolio's own ``fallback`` counts as an answer, and is
+        named in the message of the record.
+
+    Raises
+    ------
+    ValueError
+        At construction, for what cannot work.
+    ImportError
+        Without scikit-learn or pandas.
+
+    Examples
+    --------
+    >>> from skfolio.optimization import InverseVolatility
+    >>> SkfolioWeights(InverseVolatility(), lookback=252, on_failure="previous")
+    SkfolioWeights(InverseVolatility(), lookback=252)
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        lookback: int,
+        min_history: int | None = None,
+        max_missing: int = 0,
+        on_failure: object = "raise",
+        time_limit: float | None = None,
+    ) -> None:
+        if isinstance(estimator, type) or not callable(getattr(estimator, "fit", None)):
+            raise InputError(
+                f"SkfolioWeights: {shown(estimator)} is not an estimator; pass an object such as "
+                "skfolio.optimization.MeanRisk(), not its class"
+            )
+        try:
+            own = _clone(estimator)
+        except TypeError as error:
+            raise InputError(
+                f"SkfolioWeights: {shown(estimator)} cannot be cloned: {error}; pass a skfolio "
+                "estimator, or use CallableWeights"
+            ) from None
+        rules = HistoryRules(lookback, "returns", "pandas", min_history, max_missing)
+        wanting = _wanting(own)
+        self._shown = shown(estimator)
+        super().__init__(
+            _Fit(own, rules, wanting),
+            rules,
+            type(estimator).__name__,
+            bool(wanting),
+            on_failure,
+            time_limit,
+        )
+
+    def __repr__(self) -> str:
+        """One line: estimator and look-back."""
+        return f"SkfolioWeights({self._shown}, lookback={self._rules.lookback})"
+
+
+def _clone(estimator: Any) -> Any:
+    try:
+        # Only who has an estimator to clone has scikit-learn: it comes with the extra "skfolio".
+        from sklearn.base import clone  # noqa: PLC0415
+    except ImportError:
+        raise MissingExtraError(
+            'SkfolioWeights needs scikit-learn; run: pip install "ml4t-backtest[skfolio]"'
+        ) from None
+    return clone(estimator)
+
+
+def _wanting(estimator: Any) -> tuple[str, ...]:
+    """Return the parameters to set: those of every part whose answer depends on what is held.
+
+    Versions of skfolio that do not tell are given the weights in any case.
+    """
+    parameters = estimator.get_params(deep=True)
+    found = []
+    for name in parameters:
+        path, _, last = name.rpartition("__")
+        if last == _PREVIOUS:
+            owner = parameters[path] if path else estimator
+            if getattr(owner, "needs_previous_weights", True):
+                found.append(name)
+    return tuple(found)
+
+
+def _own_fallback(model: Any) -> str:
+    """Say whether it was skfolio's own fallback that answered."""
+    model = getattr(model, "best_estimator_", model)
+    last = model.steps[-1][1] if hasattr(model, "steps") else model
+    used = getattr(last, "fallback_", None)
+    return "" if used is None else f"skfolio's own fallback answered: {shown(used)}"
