@@ -47,7 +47,20 @@ NAMES = [
     "run_provider",
     "run_weights",
 ]
-OPTIMIZERS = ["from_cross_val_predict"]
+OPTIMIZER_NAMES = [
+    "CallableWeights",
+    "DriftTrigger",
+    "EqualWeights",
+    "FixedWeights",
+    "LookaheadReport",
+    "SkfolioWeights",
+    "WeightStrategy",
+    "check_lookahead",
+    "decision_bars",
+    "every",
+    "from_cross_val_predict",
+    "on_dates",
+]
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "src" / "ml4t" / "backtest"
 #: Packages that only an extra brings, or that would make every import slow.
@@ -63,7 +76,15 @@ NOT_IMPORTED = (
     "cvxpy",
 )
 #: What the library makes and hands out: the text says what is in it, not how it is made.
-HANDED_OUT = {"BacktestResult", "Fill", "Order", "Position", "RebalancePlan", "Trade"}
+HANDED_OUT = {
+    "BacktestResult",
+    "Fill",
+    "LookaheadReport",
+    "Order",
+    "Position",
+    "RebalancePlan",
+    "Trade",
+}
 #: A member for our own executor; it says its arguments in prose.
 INTERNAL = {"Broker.plan_inputs"}
 
@@ -108,7 +129,8 @@ def has_section(found: Any, title: str) -> bool:
 def test_names() -> None:
     assert ml4t.backtest.__all__ == NAMES
     assert all(hasattr(ml4t.backtest, name) for name in NAMES)
-    assert optimizers.__all__ == OPTIMIZERS
+    assert optimizers.__all__ == OPTIMIZER_NAMES
+    assert all(hasattr(optimizers, name) for name in OPTIMIZER_NAMES)
 
 
 @pytest.mark.parametrize("name", PUBLIC)
@@ -183,4 +205,4 @@ def test_every_public_name_has_its_place_in_the_documentation() -> None:
         path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs" / "api").glob("*.md"))
     )
     placed = set(re.findall(r"^::: ml4t\.backtest\.(?:\w+\.)*(\w+)$", pages, re.MULTILINE))
-    assert {*NAMES, *OPTIMIZERS} - {"__version__"} - placed == set()
+    assert {*NAMES, *OPTIMIZER_NAMES} - {"__version__"} - placed == set()

@@ -1,12 +1,13 @@
 """What a pipeline decided: weights, orders and signals by time, as one table that can be compared.
 
-Columns of such a table: ``time`` (UTC nanoseconds), ``what`` ("weight", "order", or "signal" and
-its name), ``asset``, ``nth`` (of its kind at that time), ``weight`` (null where there is none) and
-``detail`` (what else was decided, as text).
+Columns of such a table: ``time`` (UTC nanoseconds), ``what`` ("weight", "order", "cancel", or
+"signal" and its name), ``asset``, ``nth`` (of its kind at that time), ``weight`` (null where there
+is none) and ``detail`` (what else was decided, as text).
 """
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping
 from datetime import datetime
@@ -18,16 +19,17 @@ import polars as pl
 from ml4t.backtest.broker import Broker
 from ml4t.backtest.config import BacktestConfig
 from ml4t.backtest.engine import Engine
+from ml4t.backtest.enums import Reason
 from ml4t.backtest.errors import InputError, RebalanceWarning
 from ml4t.backtest.execution.decision_times import Schedule
-from ml4t.backtest.execution.schedule import as_schedule
+from ml4t.backtest.execution.schedule import WeightSchedule, as_schedule
 from ml4t.backtest.feed.checks import Faults
 from ml4t.backtest.feed.columns import find_column, times_of
 from ml4t.backtest.feed.datafeed import DataFeed
 from ml4t.backtest.feed.frames import load
 from ml4t.backtest.feed.long import read_long
 from ml4t.backtest.feed.signals import check_zone
-from ml4t.backtest.feed.table import TIME_COLUMNS
+from ml4t.backtest.feed.table import ASSET_COLUMNS, TIME_COLUMNS
 from ml4t.backtest.feed.view import BarData
 from ml4t.backtest.optimizers.perturbed import Original
 from ml4t.backtest.optimizers.weight_strategy import WeightStrategy
@@ -95,6 +97,8 @@ class Reader:
         return found.filter(pl.col("time") <= until)
 
     def _of_weights(self, answer: object) -> pl.DataFrame:
+        if _is_empty(answer):
+            return _of_matrix(np.zeros(0, np.int64), (), np.zeros((0, 0)), "weight")
         schedule = as_schedule(answer)
         check_zone(schedule.time_zone, self._source.bars.time_zone, "weights")
         return _of_matrix(schedule.times, schedule.assets, schedule.matrix, "weight")
@@ -111,7 +115,7 @@ class Reader:
             # Thresholds are not what is looked for here, and each run would say it again.
             warnings.simplefilter("ignore", RebalanceWarning)
             result = Engine(feed, strategy, self._config).run()
-        return pl.concat([_of_plans(result), _of_orders(result, feed, until)])
+        return pl.concat([_of_plans(result), _of_orders(result, feed), _of_cancels(result)])
 
 
 class _Until(Strategy):
@@ -136,6 +140,24 @@ class _Until(Strategy):
     def on_end(self, broker: Broker) -> None:
         if isinstance(self._strategy, WeightStrategy):  # of which a process may be left
             self._strategy.on_end(broker)
+
+
+def _is_empty(weights: Any) -> bool:
+    """Whether weights hold no number at all, which a schedule refuses: nothing is decided then."""
+    if isinstance(weights, (WeightSchedule, str, os.PathLike)):
+        return False
+    if isinstance(weights, Mapping):
+        return not weights
+    columns = load(weights, "weights").frame.iter_columns()
+    moments = (pl.Date, pl.Datetime)
+    values = [column for column in columns if not isinstance(column.dtype, moments)]
+    if any(column.name.lower() in ASSET_COLUMNS for column in values):
+        return not len(values[0])
+    return all(
+        column.is_null().all()
+        or (column.dtype.is_float() and column.fill_null(np.nan).is_nan().all())
+        for column in values
+    )
 
 
 def _of_matrix(times: Any, assets: tuple[str, ...], matrix: Any, what: str) -> pl.DataFrame:
@@ -202,22 +224,13 @@ def _of_plans(result: BacktestResult) -> pl.DataFrame:
     )
 
 
-def _of_orders(result: BacktestResult, feed: DataFeed, until: int) -> pl.DataFrame:
-    """Return orders, as signed fractions of equity, with how they ended if that was in time."""
+def _of_orders(result: BacktestResult, feed: DataFeed) -> pl.DataFrame:
+    """Return what was submitted; the weight of an order is its signed value over equity then."""
     orders, bars = result.orders, feed.bars
     bar = np.searchsorted(bars.times, orders["created_at"].to_physical().to_numpy())
     column = np.array([bars.index[asset] for asset in orders["asset"]], np.int64)
     equity = result.equity["equity"].to_numpy()
-    in_time = _time_of("finished_at") <= until
-    told = [
-        "side",
-        "quantity",
-        "order_type",
-        "limit_price",
-        "stop_price",
-        pl.when(in_time).then(_time_of("finished_at")).alias("ended"),
-        pl.when(in_time).then(pl.col("status")).alias("end"),
-    ]
+    told = ["side", "quantity", "order_type", "limit_price", "stop_price"]
     sign = pl.when(pl.col("side") == "buy").then(1.0).otherwise(-1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         per_share = pl.Series(bars.mark[bar, column] / equity[bar])
@@ -225,7 +238,20 @@ def _of_orders(result: BacktestResult, feed: DataFeed, until: int) -> pl.DataFra
         _time_of("created_at"),
         pl.lit("order").alias("what"),
         "asset",
-        pl.int_range(pl.len()).over("created_at", "asset").alias("nth"),
+        pl.col("order_id").cast(pl.Int64).alias("nth"),
         (sign * pl.col("quantity") * per_share).fill_nan(None).alias("weight"),
         pl.struct(told).struct.json_encode().alias("detail"),
+    )
+
+
+def _of_cancels(result: BacktestResult) -> pl.DataFrame:
+    """Return the orders that a strategy or a plan has cancelled."""
+    asked = [str(Reason.CANCELLED), str(Reason.REBALANCE)]
+    return result.orders.filter(pl.col("reason").is_in(asked)).select(
+        _time_of("finished_at"),
+        pl.lit("cancel").alias("what"),
+        "asset",
+        pl.col("order_id").cast(pl.Int64).alias("nth"),
+        pl.lit(None, pl.Float64).alias("weight"),
+        pl.lit("").alias("detail"),
     )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,11 +30,14 @@ class LookaheadReport:
     leaks : DataFrame
         A row for each decision that came out otherwise when later data were other ones; without
         rows: none did. ``decision_time``, ``asset``, ``weight_before``, ``weight_after`` (null:
-        none), ``what`` ("weight"; "order": an order, its weight the signed value of it; "signal"
-        and its name, its value in the place of the weight), ``change`` ("values" or "rows") and
-        ``changed_after``: data later than this were changed, of several such times the last one.
-        So ``changed_after`` less ``decision_time`` is how far ahead the pipeline has looked at the
-        least.
+        none), ``what`` ("weight"; "order", whose weight is its signed value over equity; "cancel";
+        "signal" and its name, whose value stands for the weight), ``change`` ("values" or "rows")
+        and ``changed_after``: data later than this were changed, of several such times the last
+        one. So the pipeline has looked farther ahead than from ``decision_time`` to this.
+    failures : DataFrame
+        A row for each copy with which `build`, or the run of what it returned, raised: ``change``,
+        ``changed_after``, ``error``. Nothing was compared then. A pipeline that knows no gaps fails
+        on missing bars, say.
     tried : tuple of datetime
         The decision times after which the data were changed.
     n_decision_times : int
@@ -43,12 +45,20 @@ class LookaheadReport:
     """
 
     leaks: pl.DataFrame
+    failures: pl.DataFrame
     tried: tuple[datetime, ...]
     n_decision_times: int
 
     def __repr__(self) -> str:
         """Say what was found, with the first leaks."""
         tried = f"{len(self.tried)} of {self.n_decision_times} decision times tried"
+        if self.failures.height:
+            first = self.failures.row(0, named=True)
+            tried += (
+                f"; nothing compared in {self.failures.height} of {2 * len(self.tried)} tries, "
+                f"since build raised, the first: {first['change']} after "
+                f"{first['changed_after']} changed, {first['error']}"
+            )
         if self.leaks.is_empty():
             return f"LookaheadReport: no leak found, {tried}"
         at = self.leaks["decision_time"].n_unique()
@@ -113,7 +123,8 @@ def check_lookahead(
         twice with the same prices (fix its random seeds); for what it must not return; and for
         prices that are a path or that `DataFeed` does not take.
     Exception
-        Whatever `build` raises, with a note that says which data it was given.
+        What `build` raises with the prices themselves, or with every one of the copies; if only
+        with some, they are in `LookaheadReport.failures`.
 
     Examples
     --------
@@ -145,38 +156,39 @@ def check_lookahead(
     _check_repeats(base, again, source.bars)
     times = _decision_times(base, source.bars)
     tried = _sampled(times, source.bars, n_samples, rng)
-    found = []
+    found, failures = [], []
     for time in tried.tolist():
         before = base.filter(pl.col("time") <= time)
         for change, changed in (("values", source.with_values), ("rows", source.without_rows)):
             copied = changed(time, rng)
-            with _told(f"on prices with other {change} after {_text(time, source.bars)}"):
+            labels = {"change": change, "changed_after": time}
+            try:
                 after = reader.decisions(build(copied), copied, time)
-            differing = _differences(before, after)
-            found.append(
-                differing.with_columns(
-                    pl.lit(change).alias("change"),
-                    pl.lit(time, pl.Int64).alias("changed_after"),
-                )
-            )
+            except Exception as error:
+                failures.append(labels | {"error": f"{type(error).__name__}: {error}"})
+                last = error
+                continue
+            columns = [pl.lit(value).alias(name) for name, value in labels.items()]
+            found.append(_differences(before, after).with_columns(columns))
+    if not found:
+        last.add_note(
+            "ml4t.backtest: check_lookahead called build on prices with another future, after "
+            f"{tried.size} times, and it raised for every one"
+        )
+        raise last
     moments = times_series(tried, source.bars.time_zone).to_list()
-    return LookaheadReport(_leaks(pl.concat(found), source.bars), tuple(moments), times.size)
+    return LookaheadReport(
+        leaks=_leaks(pl.concat(found), source.bars),
+        failures=_failures(failures, source.bars),
+        tried=tuple(moments),
+        n_decision_times=times.size,
+    )
 
 
 def _whole(name: str, value: Any, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise InputError(f"{name}={shown(value)} must be an integer of {least} or more")
     return int(value)
-
-
-@contextmanager
-def _told(where: str) -> Iterator[None]:
-    """Say in whatever is raised which prices `build` was given."""
-    try:
-        yield
-    except Exception as error:
-        error.add_note(f"ml4t.backtest: check_lookahead called build {where}")
-        raise
 
 
 def _differences(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
@@ -203,7 +215,8 @@ def _check_repeats(base: pl.DataFrame, again: pl.DataFrame, bars: Bars) -> None:
 def _decision_times(base: pl.DataFrame, bars: Bars) -> Ints:
     """Return the times that decide and after which there are prices."""
     decided = base.filter(
-        ~pl.col("what").str.starts_with("signal ") & pl.col("weight").is_not_null()
+        (pl.col("what") == "order")
+        | ((pl.col("what") == "weight") & pl.col("weight").is_not_null())
     )
     times: Ints = decided["time"].unique().sort().to_numpy()
     times = times[times < bars.times[-1]]
@@ -237,24 +250,30 @@ def _draw(numbers: Ints, n: int, rng: np.random.Generator) -> Ints:
 
 def _leaks(found: pl.DataFrame, bars: Bars) -> pl.DataFrame:
     """Return a row for each decision: of several tries that changed it the one farthest ahead."""
-    found = found.sort("changed_after", maintain_order=True).unique(
-        KEYS, keep="last", maintain_order=True
-    )
+    found = found.sort("changed_after", "change").unique(KEYS, keep="last", maintain_order=True)
     # An order that follows from a weight says nothing new.
     weights = found.filter(pl.col("what") == "weight").select("time", "asset").unique()
-    implied = found.filter(pl.col("what") == "order").join(weights, on=["time", "asset"])
+    is_order = pl.col("what").is_in(["order", "cancel"])
+    implied = found.filter(is_order).join(weights, on=["time", "asset"])
     found = found.join(implied, on=KEYS, how="anti").sort(KEYS)
-
-    def moments(name: str, label: str) -> pl.Series:
-        return times_series(found[name].to_numpy(), bars.time_zone).alias(label)
 
     return pl.DataFrame(
         [
-            moments("time", "decision_time"),
+            _moments(found["time"], bars).alias("decision_time"),
             *found.select("asset", "weight_before", "weight_after", "what", "change"),
-            moments("changed_after", "changed_after"),
+            _moments(found["changed_after"], bars),
         ]
     )
+
+
+def _failures(rows: list[dict[str, Any]], bars: Bars) -> pl.DataFrame:
+    schema = {"change": pl.String, "changed_after": pl.Int64, "error": pl.String}
+    frame = pl.DataFrame(rows, schema=schema)
+    return frame.with_columns(_moments(frame["changed_after"], bars))
+
+
+def _moments(times: pl.Series, bars: Bars) -> pl.Series:
+    return times_series(times.to_numpy(), bars.time_zone).alias(times.name)
 
 
 def _text(time: int, bars: Bars) -> str:

@@ -89,9 +89,9 @@ class Original(ABC):
         has_bar = np.isfinite(self.bars.close)
         n_bars, n_assets = has_bar.shape
         after = self.bars.times > time
-        chosen = rng.random(n_assets) < _DROPPED
+        chosen = np.asarray(rng.random(n_assets) < _DROPPED)
         chosen[rng.integers(n_assets)] = True
-        dropped: Mask = has_bar & after[:, None] & chosen & (rng.random(has_bar.shape) < _DROPPED)
+        dropped = has_bar & after[:, None] & chosen & (rng.random(has_bar.shape) < _DROPPED)
         known = np.flatnonzero(self.bars.last_bars >= 0)
         dropped[self.bars.last_bars[known], known] = False
         emptied = (has_bar.sum(axis=1) == dropped.sum(axis=1)) & dropped.any(axis=1)
