@@ -47,7 +47,7 @@ NAMES = [
     "run_provider",
     "run_weights",
 ]
-OPTIMIZER_NAMES = [
+OPTIMIZERS = [
     "CallableWeights",
     "DriftTrigger",
     "EqualWeights",
@@ -68,9 +68,12 @@ NOT_IMPORTED = (
     "pandas",
     "pyarrow",
     "plotly",
+    "matplotlib",
     "skfolio",
-    "rich",
     "sklearn",
+    "dask",
+    "distributed",
+    "rich",
     "pypfopt",
     "riskfolio",
     "cvxpy",
@@ -129,8 +132,8 @@ def has_section(found: Any, title: str) -> bool:
 def test_names() -> None:
     assert ml4t.backtest.__all__ == NAMES
     assert all(hasattr(ml4t.backtest, name) for name in NAMES)
-    assert optimizers.__all__ == OPTIMIZER_NAMES
-    assert all(hasattr(optimizers, name) for name in OPTIMIZER_NAMES)
+    assert optimizers.__all__ == OPTIMIZERS
+    assert all(hasattr(optimizers, name) for name in OPTIMIZERS)
 
 
 @pytest.mark.parametrize("name", PUBLIC)
@@ -205,4 +208,4 @@ def test_every_public_name_has_its_place_in_the_documentation() -> None:
         path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs" / "api").glob("*.md"))
     )
     placed = set(re.findall(r"^::: ml4t\.backtest\.(?:\w+\.)*(\w+)$", pages, re.MULTILINE))
-    assert {*NAMES, *OPTIMIZER_NAMES} - {"__version__"} - placed == set()
+    assert {*NAMES, *OPTIMIZERS} - {"__version__"} - placed == set()

@@ -51,7 +51,7 @@ class OptimizationError(BacktestError):
 
 
 class NoDecisionError(BacktestError):
-    """A weight provider has nothing to say now: no rebalance. Providers of your own raise it too."""
+    """A weight provider has nothing to say now: no rebalance. Yours may raise it too."""
 
 
 class MissingExtraError(BacktestError, ImportError):

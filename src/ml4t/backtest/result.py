@@ -342,9 +342,13 @@ class BacktestResult:
                 f"{found['rebalances_executed']:,.0f} executed",
             ),
         ]
-        if (asked := self.optimizations).height:
-            counts = asked["status"].value_counts(sort=True).iter_rows()
-            lines.append(("Provider asked", ", ".join(f"{n:,} {status}" for status, n in counts)))
+        asked = self.optimizations
+        # A strategy may have a table of its own of this name.
+        if asked.height and "status" in asked.columns:
+            counts = asked.group_by("status").len().sort("status").iter_rows()
+            lines.append(
+                ("Provider asked", ", ".join(f"{count:,} {status}" for status, count in counts))
+            )
         if self.ends.height:
             held = self.ends.filter(pl.col("quantity") != 0.0)
             lines.append(

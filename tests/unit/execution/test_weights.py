@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
+import numba
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 
-from ml4t.backtest import as_weights
+from ml4t.backtest import WeightSchedule, as_weights
 from ml4t.backtest.errors import WeightsError
+from ml4t.backtest.execution.weights import weights_vector
 
 NAN = float("nan")
 
@@ -82,3 +85,12 @@ def test_what_is_not(weights: Any, match: str) -> None:
 def test_a_number_beyond_floats() -> None:
     with pytest.raises(ValueError, match="A"):
         as_weights({"A": 10**400})
+
+
+@pytest.mark.parametrize("weights", [{"A": 0.5, "B": 0.2}, {"B": 0.2}])
+def test_the_vector_has_the_type_of_a_row_of_a_schedule(weights: dict[str, float]) -> None:
+    """Compiled code knows arrays by their type, which says whether they can be written to."""
+    found = weights_vector(weights, ("A", "B"), {"A": 0, "B": 1})
+    np.testing.assert_array_equal(found, [weights.get("A", NAN), 0.2])
+    row = WeightSchedule([datetime(2024, 1, 1)], ["A", "B"], [[0.5, 0.2]]).matrix[0]
+    assert numba.typeof(found) == numba.typeof(row)

@@ -95,7 +95,10 @@ def _pairs(weights: Mapping[str, Any], names: list[str]) -> str:
 def weights_vector(
     weights: dict[str, float], assets: tuple[str, ...], index: Mapping[str, int]
 ) -> Floats:
-    """Lay weights out by asset; NaN where an asset is not among them.
+    """Lay weights out by asset, read-only; NaN where an asset is not among them.
+
+    The rows of a schedule are read-only too: for arrays that can be written to, the planner would
+    be compiled once more.
 
     Raises
     ------
@@ -103,13 +106,16 @@ def weights_vector(
         For a weight of an asset that is not in `assets`, with the nearest names.
     """
     if len(weights) == len(assets) and tuple(weights) == assets:
-        return np.fromiter(weights.values(), np.float64, len(assets))
+        requested = np.fromiter(weights.values(), np.float64, len(assets))
+        requested.flags.writeable = False
+        return requested
     requested = np.full(len(assets), np.nan)
     for name, weight in weights.items():
         position = index.get(name)
         if position is None:
             check_known(weights, index)
         requested[position] = weight
+    requested.flags.writeable = False
     return requested
 
 

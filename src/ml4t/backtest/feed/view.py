@@ -200,6 +200,11 @@ class BarData(Mapping[str, Bar]):
         return f"BarData({self.timestamp}, {len(self)} of {len(self.assets)} assets)"
 
 
+def nanoseconds_of(data: BarData) -> int:
+    """Return the time of the bars, in nanoseconds since 1970-01-01 UTC."""
+    return data._bars.times.item(data._row)
+
+
 def bars_behind(data: BarData) -> Bars:
     """Return the whole feed that a view is a bar of, for the calendar of a schedule alone.
 

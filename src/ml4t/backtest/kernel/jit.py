@@ -63,6 +63,8 @@ def _cache_folder() -> Path | None:
     return None
 
 
+# The wrapper for callers in C takes time to compile, and there are none.
+_OPTIONS: Any = {"no_cfunc_wrapper": True}
 _FOLDER = None if numba_config.DISABLE_JIT else _cache_folder()
 
 
@@ -89,7 +91,7 @@ def _compiled(function: Function, inline: Literal["never", "always"]) -> Functio
     before = numba_config.CACHE_DIR
     numba_config.CACHE_DIR = str(_FOLDER) if _FOLDER is not None else before
     try:
-        compiled: Any = numba.njit(cache=_FOLDER is not None, inline=inline)(function)
+        compiled: Any = numba.njit(cache=_FOLDER is not None, inline=inline, **_OPTIONS)(function)
     finally:
         numba_config.CACHE_DIR = before
     return cast(Function, compiled)

@@ -184,6 +184,8 @@ def run_bars(
     planned = np.empty(holdings.size, PLANNED_ORDER)
     totals = np.zeros(1, PLAN_TOTALS)
     first_end = bars.gone_from.min()
+    # A plain -1 has a type of its own, for which all of the matching would be compiled once more.
+    ever = int(np.int64(-1))
     for bar in range(start, stop):
         row = decisions.row_of_bar[bar]
         if row < 0 and account[0]["n_working"] == 0 and bar < first_end:
@@ -200,7 +202,7 @@ def run_bars(
         if account[0]["n_working"] > 0:
             record_equity(bar, bars.mark, account, holdings, state.equity)
             match_orders(
-                bar, -1, bars.market[bar], bars.open[bar], bars.high[bar], bars.low[bar], close,
+                bar, ever, bars.market[bar], bars.open[bar], bars.high[bar], bars.low[bar], close,
                 bars.volume[bar], bars.gone_from, book, account, holdings, used,
                 run.max_participation, run.cash_policy, costs,
                 log.done, log.n_done, log.fills, log.n_fills,

@@ -13,14 +13,12 @@ from ml4t.backtest.errors import (
     InputError,
     NoDecisionError,
     OptimizationWarning,
-    WeightsError,
     nearest,
     shown,
-    with_nearest,
 )
 from ml4t.backtest.execution.rebalancer import TargetWeightExecutor
 from ml4t.backtest.execution.weights import as_weights
-from ml4t.backtest.feed.view import BarData
+from ml4t.backtest.feed.view import BarData, nanoseconds_of
 from ml4t.backtest.numeric import is_finite, is_real
 from ml4t.backtest.optimizers.fit_log import FitLog
 from ml4t.backtest.optimizers.fitting import Outcome, Task, Worker, fit
@@ -47,6 +45,12 @@ def uses_account(provider: object) -> bool:
 def name_of(provider: object) -> str:
     """Return what a provider is called in the record."""
     return str(getattr(provider, "name", type(provider).__name__))
+
+
+class PlainWeights:
+    """Base of the providers whose answers are known to be good, and need no look at the account."""
+
+    uses_account = False
 
 
 class FittedWeights:
@@ -148,7 +152,7 @@ class FittedWeights:
         else:
             outcome = self._worker.fit(found.past, current)
         seconds = time.perf_counter() - begun
-        now = int(data.times(1).to_physical()[0])
+        now = nanoseconds_of(data)
         if self._previous is not None and self._previous[0] >= now:
             self._previous = None  # of another run, which was later
         fallback = None if outcome.status == "ok" else self._fallback_name()
@@ -206,7 +210,8 @@ def ask(provider: Any, data: Any, broker: Any, log: FitLog) -> dict[str, float]:
     name = name_of(provider)
     begun = time.perf_counter()
     try:
-        weights = as_weights(provider.get_weights(data, broker))
+        answer = provider.get_weights(data, broker)
+        weights = answer if isinstance(provider, PlainWeights) else as_weights(answer)
     except NoDecisionError as error:
         log.add(data, name, "no_decision", time.perf_counter() - begun, str(error))
         raise
@@ -225,23 +230,11 @@ def decide(provider: Any, data: BarData, broker: Any, log: FitLog) -> dict[str, 
 
     Without any weight they are 0 for every asset of the feed, so that all is sold whatever
     ``unmentioned`` says.
-
-    Raises
-    ------
-    ValueError
-        For an asset that the feed does not have, with the nearest names.
     """
     try:
         weights = ask(provider, data, broker, log)
     except NoDecisionError:
         return None
-    unknown = weights.keys() - set(data.assets)
-    if unknown:
-        raise WeightsError(
-            f"{name_of(provider)} at {data.timestamp}: "
-            f"{with_nearest(sorted(unknown), data.assets)} are not assets of the feed; drop them "
-            "or add their prices"
-        )
     return weights or dict.fromkeys(data.assets, 0.0)
 
 

@@ -48,7 +48,7 @@ class Past(NamedTuple):
         if zone is not None:
             index = index.tz_localize("UTC").tz_convert(zone)
         index.name = self.times.name
-        return pd.DataFrame(self.values, index=index, columns=list(self.assets), copy=True)
+        return pd.DataFrame(self.values, index=index, columns=list(self.assets), copy=False)
 
 
 class Selection(NamedTuple):
@@ -163,26 +163,22 @@ class HistoryRules:
         known = filled > 0.0
         n_known = known.sum(axis=0)
         n_missing = n_known - (there & known).sum(axis=0)
-        reasons = (
-            (~there[-1], lambda i: "no bar now"),
-            (n_known < least, lambda i: f"{n_known[i]} bars, of which {least} are needed"),
-            (
-                n_missing > self.max_missing,
-                lambda i: f"{n_missing[i]} bars missing (max_missing={self.max_missing})",
-            ),
-        )
+        eligible = there[-1] & (n_known >= least) & (n_missing <= self.max_missing)
         excluded: dict[str, str] = {}
-        eligible = np.ones(len(data.assets), np.bool_)
-        for applies, reason in reasons:
-            for i in np.flatnonzero(applies & eligible).tolist():
-                excluded[data.assets[i]] = reason(i)
-            eligible &= ~applies
-        if not eligible.any():
-            return Selection(None, "no asset has enough history", excluded)
+        for i in np.flatnonzero(~eligible).tolist():
+            if not there[-1, i]:
+                reason = "no bar now"
+            elif n_known[i] < least:
+                reason = f"{n_known[i]} bars, of which {least} are needed"
+            else:
+                reason = f"{n_missing[i]} bars missing (max_missing={self.max_missing})"
+            excluded[data.assets[i]] = reason
         columns = np.flatnonzero(eligible)
+        if not columns.size:
+            return Selection(None, "no asset has enough history", excluded)
         # An asset is known from its first bar on, so the latest start is where all are complete.
         start = int(len(filled) - n_known[columns].min())
-        prices = np.ascontiguousarray(filled[start:, columns])
+        prices = filled[start:, columns]  # a copy: a function may write into what it is given
         times = data.times(len(prices) - extra)
         assets = tuple(data.assets[i] for i in columns.tolist())
         return Selection(Past(times, assets, self._values_of(prices)), "", excluded)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from itertools import compress
 from typing import Any
 
 from ml4t.backtest.errors import InputError, shown
 from ml4t.backtest.execution.inputs import usable_price
 from ml4t.backtest.execution.weights import as_weights
 from ml4t.backtest.feed.view import BarData
-from ml4t.backtest.optimizers.asking import FittedWeights
+from ml4t.backtest.optimizers.asking import FittedWeights, PlainWeights
 from ml4t.backtest.optimizers.history import HistoryRules, Past
 
 
@@ -101,7 +102,7 @@ class CallableWeights(FittedWeights):
         return f"CallableWeights({self.name}, lookback={self._rules.lookback})"
 
 
-class FixedWeights:
+class FixedWeights(PlainWeights):
     """The same target weights at every decision.
 
     Parameters
@@ -120,8 +121,6 @@ class FixedWeights:
     {'AAPL': 0.6, 'MSFT': 0.4}
     """
 
-    uses_account = False
-
     def __init__(self, weights: object) -> None:
         self._weights = as_weights(weights)
         if not self._weights:
@@ -132,7 +131,7 @@ class FixedWeights:
         return dict(self._weights)
 
 
-class EqualWeights:
+class EqualWeights(PlainWeights):
     """Equal target weights, summing to 1, of all assets that have a bar at the decision.
 
     Examples
@@ -141,17 +140,16 @@ class EqualWeights:
     {'A': 0.5, 'B': 0.5}
     """
 
-    uses_account = False
-
     def get_weights(self, data: Any, broker: Any = None) -> dict[str, float]:
         """Return equal weights of the assets in `data` that have a price; `broker` is not read."""
         if isinstance(data, BarData):
-            prices = zip(data.assets, (data.close > 0.0).tolist(), strict=True)
-            assets = [asset for asset, there in prices if there]
+            there = data.close > 0.0
+            assets = data.assets
+            if not there.all():
+                assets = tuple(compress(assets, there.tolist()))
         else:
-            assets = sorted(
-                asset for asset, bar in data.items() if usable_price(asset, bar["close"]) > 0.0
-            )
+            prices = {asset: usable_price(asset, bar["close"]) for asset, bar in data.items()}
+            assets = tuple(sorted(asset for asset, price in prices.items() if price > 0.0))
         return dict.fromkeys(assets, 1.0 / len(assets)) if assets else {}
 
 

@@ -6,18 +6,21 @@ import numpy as np
 
 from ml4t.backtest.config import BacktestConfig, as_config
 from ml4t.backtest.engine import Engine
+from ml4t.backtest.errors import WeightsError
 from ml4t.backtest.execution.alignment import AlignedSchedule
 from ml4t.backtest.execution.decision_times import Schedule, decision_bars
 from ml4t.backtest.execution.rebalancer import WeightProvider
+from ml4t.backtest.execution.triggers import DriftTrigger
 from ml4t.backtest.execution.weights import weights_vector
 from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.feed.datafeed import as_feed
 from ml4t.backtest.feed.market import check_columns
 from ml4t.backtest.feed.view import BarData
 from ml4t.backtest.frames import LedgerFrames
-from ml4t.backtest.optimizers.asking import check_provider, decide, reset, uses_account
+from ml4t.backtest.optimizers.asking import decide, name_of, reset, uses_account
 from ml4t.backtest.optimizers.fit_log import FitLog
 from ml4t.backtest.optimizers.weight_strategy import WeightStrategy
+from ml4t.backtest.records import Floats
 from ml4t.backtest.replay import replay_schedule
 from ml4t.backtest.result import BacktestResult
 
@@ -27,6 +30,7 @@ def run_provider(
     provider: WeightProvider,
     schedule: Schedule = "month_end",
     config: BacktestConfig | None = None,
+    trigger: DriftTrigger | None = None,
 ) -> BacktestResult:
     """Ask a weight provider over the whole feed, and trade what it says.
 
@@ -44,6 +48,8 @@ def run_provider(
         When it is asked, at the close of the bar; see `decision_bars`.
     config : BacktestConfig, optional
         None: the defaults.
+    trigger : DriftTrigger, optional
+        As in `WeightStrategy`. It looks at the account, so the run is an `Engine`'s.
 
     Returns
     -------
@@ -71,11 +77,11 @@ def run_provider(
     >>> run_provider(prices, EqualWeights()).fills.select("asset", "side", "quantity").rows()
     [('A', 'buy', 10000.0)]
     """
-    check_provider(provider)
     settings = as_config(config)
     feed = as_feed(prices)
-    if uses_account(provider) or not settings.costs.is_compiled:
-        return Engine(feed, WeightStrategy(provider, schedule), settings).run()
+    strategy = WeightStrategy(provider, schedule, trigger=trigger)
+    if trigger is not None or uses_account(provider) or not settings.costs.is_compiled:
+        return Engine(feed, strategy, settings).run()
     check_columns(feed.bars, settings)
     log = FitLog()
     aligned = _decided(provider, schedule, feed.bars, log)
@@ -88,14 +94,19 @@ def _decided(
 ) -> AlignedSchedule:
     """Ask a provider that does not look at the account at every bar of the schedule."""
     row_of_bar = np.full(bars.times.size, -1, np.int64)
-    rows = []
+    rows: list[Floats] = []
     reset(provider)
     try:
         for bar in np.flatnonzero(decision_bars(schedule, bars)).tolist():
             weights = decide(provider, BarData(bars, bar), None, log)
-            if weights is not None:
-                row_of_bar[bar] = len(rows)
+            if weights is None:
+                continue
+            row_of_bar[bar] = len(rows)
+            try:
                 rows.append(weights_vector(weights, bars.assets, bars.index))
+            except WeightsError as error:
+                error.add_note(f"ml4t.backtest: {name_of(provider)} at {bars.timestamps[bar]}")
+                raise
     finally:
         reset(provider)
     matrix = np.array(rows, np.float64).reshape(len(rows), len(bars.assets))

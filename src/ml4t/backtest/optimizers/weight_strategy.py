@@ -14,6 +14,7 @@ from ml4t.backtest.broker import Broker
 from ml4t.backtest.errors import InputError, shown
 from ml4t.backtest.execution.decision_times import Schedule, decision_bars
 from ml4t.backtest.execution.rebalancer import TargetWeightExecutor, WeightProvider
+from ml4t.backtest.execution.triggers import DriftTrigger
 from ml4t.backtest.feed.view import BarData, bars_behind
 from ml4t.backtest.optimizers.asking import check_provider, decide, reset
 from ml4t.backtest.optimizers.fit_log import FitLog
@@ -35,6 +36,9 @@ class WeightStrategy(Strategy):
         When it is asked, at the close of the bar; see `decision_bars`.
     executor : TargetWeightExecutor, optional
         None: one with the rules of the run's ``config.rebalance``.
+    trigger : DriftTrigger, optional
+        Trades back to the last answer of the provider when the account has drifted from it, as
+        `DriftTrigger` says. None: only what the schedule decides is traded.
 
     Raises
     ------
@@ -57,38 +61,68 @@ class WeightStrategy(Strategy):
         provider: WeightProvider,
         schedule: Schedule = "month_end",
         executor: TargetWeightExecutor | None = None,
+        trigger: DriftTrigger | None = None,
     ) -> None:
         check_provider(provider)
         if executor is not None and not callable(getattr(executor, "execute", None)):
             raise InputError(
                 f"executor: {shown(executor)} is no TargetWeightExecutor; pass one, or None"
             )
+        if trigger is not None and not isinstance(trigger, DriftTrigger):
+            raise InputError(f"trigger: {shown(trigger)} is no DriftTrigger; pass one, or None")
         self.provider = provider
+        self.trigger = trigger
         self.schedule = schedule
         self.executor = TargetWeightExecutor() if executor is None else executor
-        self._log = FitLog()
-        self._decides: NDArray[np.bool_] | None = None
-        self._bar = -1
+        self._forget()
 
     def on_start(self, broker: Broker) -> None:
         """Forget an earlier run."""
         reset(self.provider)
+        self._forget()
+
+    def _forget(self) -> None:
         self._log = FitLog()
-        self._decides = None
+        self._decides: NDArray[np.bool_] | None = None
+        self._targets: dict[str, float] | None = None
         self._bar = -1
 
     def on_data(
         self, timestamp: datetime, data: BarData, context: Mapping[str, Any], broker: Broker
     ) -> None:
-        """Ask and trade, if the schedule says so."""
+        """Ask if the schedule says so, and trade if there is reason to.
+
+        Parameters
+        ----------
+        timestamp, data, context, broker
+            As in `Strategy.on_data`.
+        """
         if self._decides is None:
             self._decides = decision_bars(self.schedule, bars_behind(data))
         self._bar += 1
-        if not self._decides[self._bar]:
-            return
-        weights = decide(self.provider, data, broker, self._log)
+        weights = None
+        if self._decides[self._bar]:
+            weights = decide(self.provider, data, broker, self._log)
+        if self.trigger is not None:
+            weights = self._drifted(self.trigger, weights, data, broker)
         if weights is not None:
             self.executor.execute(weights, data, broker)
+
+    def _drifted(
+        self,
+        trigger: DriftTrigger,
+        weights: dict[str, float] | None,
+        data: BarData,
+        broker: Broker,
+    ) -> dict[str, float] | None:
+        """Return what the trigger sends; `weights` are those that were decided now, if any."""
+        self._targets = self._targets if weights is None else weights
+        if self._targets is None:
+            return None
+        effective = self.executor.effective_weights(data, broker)
+        if (self.executor.config or broker.config.rebalance).unmentioned == "hold":
+            effective = {name: w for name, w in effective.items() if name in self._targets}
+        return trigger.weights_to_send(self._targets, effective, weights is not None, data)
 
     def on_end(self, broker: Broker) -> None:
         """End the worker process of the provider, if it has one."""
