@@ -9,7 +9,7 @@ from ml4t.backtest.optimizers import CallableWeights
 
 
 def least_variance(n_assets):
-    """Least variance, less what trading away from the holdings costs."""
+    """Least variance plus the cost of trading away from what is held."""
     weights, root = cp.Variable(n_assets, nonneg=True), cp.Parameter((n_assets, n_assets))
     held = cp.Parameter(n_assets)
     risk, trades = cp.sum_squares(root @ weights), cp.norm1(weights - held)
