@@ -282,18 +282,18 @@ def test_ctrl_c_between_two_bars(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_ctrl_c_while_the_next_bar_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
-    numbered = engine._numbered
+    tracked = engine.tracked
 
     @contextmanager
-    def interrupted(bars: Any, progress: bool) -> Any:
+    def interrupted(*arguments: Any) -> Any:
         def two() -> Any:
-            with numbered(bars, progress) as rest:
+            with tracked(*arguments) as rest:
                 yield from islice(rest, 2)
             raise KeyboardInterrupt
 
         yield two()
 
-    monkeypatch.setattr(engine, "_numbered", interrupted)
+    monkeypatch.setattr(engine, "tracked", interrupted)
     script = Script({0: lambda data, broker: broker.submit_order("A", 10)})
     feed = feed_of({"A": [10.0, 12.0, 11.0]})
     result, _ = stopped(Engine(feed, script), KeyboardInterrupt)

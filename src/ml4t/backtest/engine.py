@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import AbstractContextManager, closing, nullcontext
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
 import polars as pl
 
 from ml4t.backtest.broker import Broker
 from ml4t.backtest.config import BacktestConfig, as_config
-from ml4t.backtest.errors import InputError, MissingExtraError, StateError
+from ml4t.backtest.errors import InputError, StateError
 from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.feed.datafeed import DataFeed, as_feed
 from ml4t.backtest.feed.view import BarData
 from ml4t.backtest.frames import LedgerFrames
 from ml4t.backtest.ledger.cut import ledger_until
+from ml4t.backtest.progress import tracked
 from ml4t.backtest.result import BacktestResult
 from ml4t.backtest.run_log import RunLog
 from ml4t.backtest.strategy import Strategy
 from ml4t.backtest.strategy_tables import checked_tables
 
 _log = logging.getLogger(__name__)
-_Numbered = Iterable[tuple[int, Any]]
 _NO_CONTEXT: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -110,7 +109,8 @@ class Engine:
         self._tables = {}
         broker = Broker(self.config, bars=bars)
         on_data, context = strategy.on_data, self.feed.context
-        shown = _numbered(bars, progress)
+        numbered_bars = enumerate(bars.timestamps)
+        shown = tracked(numbered_bars, len(bars.timestamps), "backtest", progress)
         run_log = RunLog(_log, bars)
         _log.debug("run: strategy %r, %r", strategy, self.config)
         n_complete = 0
@@ -194,24 +194,6 @@ def _bars_until(bars: Bars, stop: int) -> Bars:
     }
     signals = {name: values[:stop] for name, values in bars.signals.items()}
     return dataclasses.replace(bars, **cut, signals=signals)
-
-
-def _numbered(bars: Bars, progress: bool) -> AbstractContextManager[_Numbered]:
-    """Return the bars' numbers and times; with `progress`, show how far the run has come."""
-    numbered = enumerate(bars.timestamps)
-    if not progress:
-        return nullcontext(numbered)
-    try:  # an extra, and slow to import
-        from rich.console import Console  # noqa: PLC0415
-        from rich.progress import track  # noqa: PLC0415
-    except ImportError:
-        raise MissingExtraError(
-            'progress=True needs rich; run: pip install "ml4t-backtest[cli]"'
-        ) from None
-    n_bars, console = len(bars.timestamps), Console(stderr=True)
-    tracked = track(numbered, description="backtest", total=n_bars, console=console)
-    # Closed, or an exception would leave the bar on the screen and rich would refuse the next.
-    return closing(cast(Generator[tuple[int, Any]], tracked))
 
 
 def run_backtest(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+
+import polars as pl
 
 from ml4t.backtest.config import BacktestConfig, as_config
 from ml4t.backtest.enums import CashPolicy, Delisting, ExecutionMode
 from ml4t.backtest.execution.alignment import AlignedSchedule
 from ml4t.backtest.execution.inputs import check_mentioned
 from ml4t.backtest.execution.schedule import as_schedule
+from ml4t.backtest.execution.skipped import warn_of_run
 from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.feed.datafeed import as_feed
 from ml4t.backtest.feed.market import check_columns, market_prices, volumes
@@ -60,15 +64,59 @@ def run_weights(
         asset without a weight under ``unmentioned="error"``; for a cost model that is written in
         Python, which compiled code cannot call.
 
+    Warns
+    -----
+    RebalanceWarning
+        Once, if thresholds keep rebalances from increasing positions by more than 5 % of equity.
+
+    Notes
+    -----
+    Ctrl-C ends the run without a result. It is heard within a second or so: the compiled loop
+    returns to Python after so many bars.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> import polars as pl
+    >>> from ml4t.backtest import DataFeed
+    >>> days = [date(2024, 1, day) for day in (2, 3, 4)]
+    >>> prices = {"date": days, "AAPL": [150.0, 151.0, 153.0], "MSFT": [200.0, 198.0, 202.0]}
+    >>> feed = DataFeed.from_wide(pl.DataFrame(prices))
+    >>> result = run_weights(feed, {days[0]: {"AAPL": 0.3, "MSFT": 0.6}})
+    >>> result.fills["quantity"].to_list()
+    [200.0, 300.0]
     """
     settings = as_config(config)
     bars = as_feed(prices).bars
     check_columns(bars, settings)
     schedule = as_schedule(weights).aligned(bars, align)
+    return traded(bars, schedule, settings, {}, stacklevel=2)
+
+
+def traded(
+    bars: Bars,
+    schedule: AlignedSchedule,
+    config: BacktestConfig,
+    tables: Mapping[str, pl.DataFrame],
+    stacklevel: int,
+) -> BacktestResult:
+    """Run a schedule, log it, warn of what was skipped, and return the result.
+
+    Parameters
+    ----------
+    bars, schedule, config
+        As in `replay_schedule`.
+    tables : mapping of name to frame
+        Those of what made the schedule, for `BacktestResult.tables`.
+    stacklevel : int
+        As in `warnings.warn`, for the caller of this function.
+    """
     run_log = RunLog(_log, bars)
-    ledger = replay_schedule(bars, schedule, settings)
+    ledger = replay_schedule(bars, schedule, config)
     run_log.end(len(bars.times), ledger)
-    return BacktestResult(settings, LedgerFrames(bars, ledger))
+    totals = ledger.plans.records()
+    warn_of_run(totals, config.rebalance, bars.timestamps, stacklevel=stacklevel + 1)
+    return BacktestResult(config, LedgerFrames(bars, ledger), tables)
 
 
 def replay_schedule(bars: Bars, schedule: AlignedSchedule, config: BacktestConfig) -> Ledger:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import time
 import warnings
@@ -358,6 +359,7 @@ def test_a_fit_that_takes_too_long_is_stopped_and_the_next_one_works() -> None:
         (0.25, None),
     ]
     assert 1.0 <= result.optimizations["seconds"][2] < 30.0
+    assert multiprocessing.active_children() == []
 
 
 def test_what_a_worker_cannot_send_or_that_dies_is_a_failure() -> None:
@@ -460,13 +462,18 @@ def test_a_trigger_leaves_alone_what_the_rebalance_does() -> None:
         FixedWeights({"A": 0.5}),
         every(9),
         TargetWeightExecutor(RebalanceConfig(unmentioned="hold", min_trade_value=0.0)),
-        DriftTrigger(absolute=0.01),
+        DriftTrigger(absolute=0.01, trade_to="edge"),
     )
     feed = feed_of({"A": [10.0, 10.0, 10.0], "B": [10.0, 10.0, 30.0]})
     result = Engine(feed, strategy, CONFIG).run()
-    # B makes 1000 to 1200 at the last bar, so A has drifted to 500 / 1200 and is mended to 600.
-    found = result.fills.filter(pl.col("asset") == "A").select("timestamp", "quantity").rows()
-    assert found == [(day(0), 50.0), (day(2), 10.0)]
+    # B makes 1000 to 1200 at the last bar, so A has drifted to 500 / 1200; the edge is 0.49, which
+    # is 58 whole shares. B is no drift: it would be sold.
+    found = result.fills.select("timestamp", "asset", "side", "quantity").rows()
+    assert sorted(found) == [
+        (day(0), "A", "buy", 50.0),
+        (day(0), "B", "buy", 10.0),
+        (day(2), "A", "buy", 8.0),
+    ]
     with pytest.raises(InputError, match="trigger: "):
         WeightStrategy(EqualWeights(), trigger=0.05)  # type: ignore[arg-type]
 
@@ -588,3 +595,31 @@ def test_a_time_limit_with_skfolio(real_feed: Any) -> None:
     there = SkfolioWeights(InverseVolatility(), 63, time_limit=60.0)
     assert there.get_weights(BarData(real_feed.bars, 100)) == here
     there.reset()
+
+
+def test_searches_and_pipelines_trade(sp500: Any) -> None:
+    from skfolio.optimization import InverseVolatility, MeanRisk  # noqa: PLC0415
+    from skfolio.pre_selection import DropCorrelated  # noqa: PLC0415
+    from sklearn.model_selection import GridSearchCV, TimeSeriesSplit  # noqa: PLC0415
+    from sklearn.pipeline import Pipeline  # noqa: PLC0415
+
+    feed = DataFeed.from_wide(sp500.loc["2020":"2020-06"])
+    costly = MeanRisk(transaction_costs=0.001)
+    pipeline = Pipeline([("drop", DropCorrelated(threshold=0.8)), ("optimize", costly)])
+    search = GridSearchCV(costly, {"l2_coef": [0.0, 0.1]}, cv=TimeSeriesSplit(2))
+    for estimator in (pipeline.set_output(transform="pandas"), search):
+        result = run_provider(feed, SkfolioWeights(estimator, 63), "month_end", CONFIG)
+        assert result.optimizations["status"].to_list().count("ok") == 2
+        assert result.fills.height > 0
+    own = MeanRisk(min_weights=0.5, fallback=InverseVolatility())
+    result = run_provider(feed, SkfolioWeights(own, 63), "month_end", CONFIG)
+    message = result.optimizations["message"][-1]
+    assert message == "skfolio's own fallback answered: InverseVolatility()"
+
+
+def test_progress_goes_to_the_error_stream(capsys: Any) -> None:
+    pytest.importorskip("rich")
+    run_provider(FEED, EqualWeights(), "every_bar", CONFIG, progress=True)
+    found = capsys.readouterr()
+    assert "decisions" in found.err
+    assert found.out == ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import warnings
 from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,20 +15,13 @@ import polars as pl
 from ml4t.backtest.config import RebalanceConfig, as_rules
 from ml4t.backtest.cost_tables import python_table
 from ml4t.backtest.enums import Adjustment, OrderSide, OrderStatus, OrderType, Reason
-from ml4t.backtest.errors import OrderError, RebalanceWarning, listed
+from ml4t.backtest.errors import OrderError, listed
 from ml4t.backtest.execution.inputs import PlanInputs
 from ml4t.backtest.execution.roads import planning_road
+from ml4t.backtest.execution.skipped import warn_of_plan
 from ml4t.backtest.execution.weights import as_weights
 from ml4t.backtest.ledger.snapshot import PortfolioSnapshot
 from ml4t.backtest.records import PLAN_ROW, PLAN_TOTALS, PLANNED_ORDER, Ints, Records
-
-# Skipped increases above this fraction of equity are warned of.
-_SKIPPED_LIMIT = 0.05
-_THRESHOLDS = {
-    Reason.WEIGHT_CHANGE_TOO_SMALL: "min_weight_change",
-    Reason.TRADE_VALUE_TOO_SMALL: "min_trade_value",
-    Reason.COST_TOO_HIGH: "ignore_if_cost_exceeds_bps",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,20 +269,7 @@ class RebalancePlan:
 
     def warn_if_skipped(self, stacklevel: int = 3) -> None:
         """Emit a `RebalanceWarning` if thresholds keep much of the plan from happening."""
-        skipped = float(self.totals[0]["skipped"])
-        if skipped <= _SKIPPED_LIMIT:
-            return
-        by = [
-            f"{field}={getattr(self.inputs.config, field):g}"
-            for reason, field in _THRESHOLDS.items()
-            if int(self.totals[0]["skipped_by"]) & (1 << reason.code)
-        ]
-        warnings.warn(
-            f"the rebalance skips increases of {skipped:.1%} of equity because of "
-            f"{' and '.join(by)}; lower the threshold if these positions are wanted",
-            RebalanceWarning,
-            stacklevel=stacklevel,
-        )
+        warn_of_plan(self.totals, self.inputs.config, stacklevel)
 
 
 def rows_frame(rows: Records, assets: tuple[str, ...]) -> pl.DataFrame:

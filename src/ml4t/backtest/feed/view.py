@@ -200,17 +200,12 @@ class BarData(Mapping[str, Bar]):
         return f"BarData({self.timestamp}, {len(self)} of {len(self.assets)} assets)"
 
 
-def nanoseconds_of(data: BarData) -> int:
-    """Return the time of the bars, in nanoseconds since 1970-01-01 UTC."""
-    return data._bars.times.item(data._row)
+def place_of(data: BarData) -> tuple[Bars, int]:
+    """Return the whole feed that a view is a bar of, and the row of that bar.
 
-
-def bars_behind(data: BarData) -> Bars:
-    """Return the whole feed that a view is a bar of, for the calendar of a schedule alone.
-
-    It holds the future, which no decision may look at.
+    For the calendar of a schedule and for records alone: the feed holds the future.
     """
-    return data._bars
+    return data._bars, data._row
 
 
 def _check_count(what: str, n_bars: object) -> None:

@@ -18,7 +18,7 @@ from ml4t.backtest.errors import (
 )
 from ml4t.backtest.execution.rebalancer import TargetWeightExecutor
 from ml4t.backtest.execution.weights import as_weights
-from ml4t.backtest.feed.view import BarData, nanoseconds_of
+from ml4t.backtest.feed.view import BarData, place_of
 from ml4t.backtest.numeric import is_finite, is_real
 from ml4t.backtest.optimizers.fit_log import FitLog
 from ml4t.backtest.optimizers.fitting import Outcome, Task, Worker, fit
@@ -152,7 +152,8 @@ class FittedWeights:
         else:
             outcome = self._worker.fit(found.past, current)
         seconds = time.perf_counter() - begun
-        now = nanoseconds_of(data)
+        bars, row = place_of(data)
+        now = bars.times.item(row)
         if self._previous is not None and self._previous[0] >= now:
             self._previous = None  # of another run, which was later
         fallback = None if outcome.status == "ok" else self._fallback_name()
@@ -171,7 +172,7 @@ class FittedWeights:
             weights = outcome.weights
         else:
             weights = self._fall_back(outcome, found, data, broker, log)
-        self._previous = now, weights
+        self._previous = now, dict(weights)
         return weights
 
     def _fallback_name(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from ml4t.backtest.feed.bars import times_series
-from ml4t.backtest.feed.view import BarData, bars_behind, nanoseconds_of
+from ml4t.backtest.feed.view import BarData, place_of
 from ml4t.backtest.frames import OPTIMIZATIONS
 
 _EXCLUDED = {"provider": pl.String, "asset": pl.String, "reason": pl.String}
@@ -39,8 +39,9 @@ class FitLog:
         """Note one answer; data of a live account, which has no times, leaves no trace."""
         if not isinstance(data, BarData):
             return
-        time = nanoseconds_of(data)
-        self._zone = bars_behind(data).time_zone
+        bars, row = place_of(data)
+        time = bars.times.item(row)
+        self._zone = bars.time_zone
         self._asked.append(
             (time, provider, status, seconds, message or None, fallback, warnings or None)
         )

@@ -140,9 +140,10 @@ class Worker:
 
     def _end(self) -> Any:
         """Return the exit code of a process that has ended."""
-        process = self._process
-        process.join(1.0)
-        code = process.exitcode
+        if self._process is None:  # it did not even start
+            return None
+        self._process.join(1.0)
+        code = self._process.exitcode
         self.stop()
         return code
 

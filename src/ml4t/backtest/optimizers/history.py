@@ -36,7 +36,9 @@ class Past(NamedTuple):
 
     def to_polars(self) -> pl.DataFrame:
         """Return a wide frame: ``timestamp``, and a column an asset."""
-        return pl.DataFrame([self.times, *pl.DataFrame(self.values, schema=list(self.assets))])
+        return pl.DataFrame(
+            [self.times, *pl.DataFrame(self.values, list(self.assets), orient="row")]
+        )
 
     def to_pandas(self) -> Any:
         """Return a wide frame indexed by time."""

@@ -16,12 +16,12 @@ from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.feed.datafeed import as_feed
 from ml4t.backtest.feed.market import check_columns
 from ml4t.backtest.feed.view import BarData
-from ml4t.backtest.frames import LedgerFrames
 from ml4t.backtest.optimizers.asking import decide, name_of, reset, uses_account
 from ml4t.backtest.optimizers.fit_log import FitLog
 from ml4t.backtest.optimizers.weight_strategy import WeightStrategy
+from ml4t.backtest.progress import tracked
 from ml4t.backtest.records import Floats
-from ml4t.backtest.replay import replay_schedule
+from ml4t.backtest.replay import traded
 from ml4t.backtest.result import BacktestResult
 
 
@@ -31,6 +31,7 @@ def run_provider(
     schedule: Schedule = "month_end",
     config: BacktestConfig | None = None,
     trigger: DriftTrigger | None = None,
+    progress: bool = False,
 ) -> BacktestResult:
     """Ask a weight provider over the whole feed, and trade what it says.
 
@@ -50,6 +51,9 @@ def run_provider(
         None: the defaults.
     trigger : DriftTrigger, optional
         As in `WeightStrategy`. It looks at the account, so the run is an `Engine`'s.
+    progress : bool
+        Show how many bars, or decisions, are done on the standard error stream; needs the extra
+        ``cli``.
 
     Returns
     -------
@@ -66,6 +70,9 @@ def run_provider(
     -----
     OptimizationWarning
         For an answer without a weight: everything is sold.
+    RebalanceWarning
+        If thresholds keep rebalances from increasing positions by more than 5 % of equity: for
+        each of them in an `Engine`, else once.
 
     Examples
     --------
@@ -81,32 +88,33 @@ def run_provider(
     feed = as_feed(prices)
     strategy = WeightStrategy(provider, schedule, trigger=trigger)
     if trigger is not None or uses_account(provider) or not settings.costs.is_compiled:
-        return Engine(feed, strategy, settings).run()
+        return Engine(feed, strategy, settings).run(progress)
     check_columns(feed.bars, settings)
     log = FitLog()
-    aligned = _decided(provider, schedule, feed.bars, log)
-    ledger = replay_schedule(feed.bars, aligned, settings)
-    return BacktestResult(settings, LedgerFrames(feed.bars, ledger), log.tables())
+    aligned = _decided(provider, schedule, feed.bars, log, progress)
+    return traded(feed.bars, aligned, settings, log.tables(), stacklevel=2)
 
 
 def _decided(
-    provider: WeightProvider, schedule: Schedule, bars: Bars, log: FitLog
+    provider: WeightProvider, schedule: Schedule, bars: Bars, log: FitLog, progress: bool
 ) -> AlignedSchedule:
     """Ask a provider that does not look at the account at every bar of the schedule."""
     row_of_bar = np.full(bars.times.size, -1, np.int64)
     rows: list[Floats] = []
+    at = np.flatnonzero(decision_bars(schedule, bars)).tolist()
     reset(provider)
     try:
-        for bar in np.flatnonzero(decision_bars(schedule, bars)).tolist():
-            weights = decide(provider, BarData(bars, bar), None, log)
-            if weights is None:
-                continue
-            row_of_bar[bar] = len(rows)
-            try:
-                rows.append(weights_vector(weights, bars.assets, bars.index))
-            except WeightsError as error:
-                error.add_note(f"ml4t.backtest: {name_of(provider)} at {bars.timestamps[bar]}")
-                raise
+        with tracked(at, len(at), "decisions", progress) as shown:
+            for bar in shown:
+                weights = decide(provider, BarData(bars, bar), None, log)
+                if weights is None:
+                    continue
+                row_of_bar[bar] = len(rows)
+                try:
+                    rows.append(weights_vector(weights, bars.assets, bars.index))
+                except WeightsError as error:
+                    error.add_note(f"ml4t.backtest: {name_of(provider)} at {bars.timestamps[bar]}")
+                    raise
     finally:
         reset(provider)
     matrix = np.array(rows, np.float64).reshape(len(rows), len(bars.assets))

@@ -15,7 +15,7 @@ from ml4t.backtest.errors import InputError, shown
 from ml4t.backtest.execution.decision_times import Schedule, decision_bars
 from ml4t.backtest.execution.rebalancer import TargetWeightExecutor, WeightProvider
 from ml4t.backtest.execution.triggers import DriftTrigger
-from ml4t.backtest.feed.view import BarData, bars_behind
+from ml4t.backtest.feed.view import BarData, place_of
 from ml4t.backtest.optimizers.asking import check_provider, decide, reset
 from ml4t.backtest.optimizers.fit_log import FitLog
 from ml4t.backtest.strategy import Strategy
@@ -85,7 +85,6 @@ class WeightStrategy(Strategy):
         self._log = FitLog()
         self._decides: NDArray[np.bool_] | None = None
         self._targets: dict[str, float] | None = None
-        self._bar = -1
 
     def on_data(
         self, timestamp: datetime, data: BarData, context: Mapping[str, Any], broker: Broker
@@ -97,11 +96,11 @@ class WeightStrategy(Strategy):
         timestamp, data, context, broker
             As in `Strategy.on_data`.
         """
+        bars, row = place_of(data)
         if self._decides is None:
-            self._decides = decision_bars(self.schedule, bars_behind(data))
-        self._bar += 1
+            self._decides = decision_bars(self.schedule, bars)
         weights = None
-        if self._decides[self._bar]:
+        if self._decides[row]:
             weights = decide(self.provider, data, broker, self._log)
         if self.trigger is not None:
             weights = self._drifted(self.trigger, weights, data, broker)
