@@ -4,7 +4,7 @@ from skfolio import RiskMeasure
 from skfolio.datasets import load_sp500_dataset
 from skfolio.optimization import HierarchicalRiskParity, MeanRisk, RiskBudgeting
 
-from ml4t.backtest import BacktestConfig, DataFeed, run_provider
+from ml4t.backtest import BacktestConfig, DataFeed, RebalanceConfig, run_provider
 from ml4t.backtest.costs import PercentCommission
 from ml4t.backtest.optimizers import SkfolioWeights
 
@@ -20,7 +20,9 @@ PROVIDERS = {name: SkfolioWeights(model, lookback=252) for name, model in ESTIMA
 
 if __name__ == "__main__":
     feed = DataFeed.from_wide(load_sp500_dataset().loc["2019":"2020"])
-    config = BacktestConfig(commission=PercentCommission(0.001))
+    # Risk budgets move in small steps: with the default threshold of 1 % most would be skipped.
+    rules = RebalanceConfig(min_weight_change=0.002)
+    config = BacktestConfig(commission=PercentCommission(0.001), rebalance=rules)
     for name, provider in PROVIDERS.items():
         metrics = run_provider(feed, provider, "month_end", config).metrics
         print(f"{name:15} {metrics['total_return']:7.2%}, turnover {metrics['turnover']:.0%}")

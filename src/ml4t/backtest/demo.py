@@ -1,7 +1,7 @@
 """What ``ml4t-backtest demo`` runs: a real optimizer's weights on real prices.
 
 Needs the extras ``skfolio`` (the optimizer, and 20 stocks of the S&P 500 that come with it) and
-``cli`` (tables).
+``cli`` (tables and a progress bar).
 """
 
 from __future__ import annotations
@@ -58,8 +58,7 @@ def main() -> int:
     )
     provider = SkfolioWeights(MeanRisk(risk_measure=RiskMeasure.VARIANCE), lookback=_LOOKBACK)
     config = BacktestConfig(initial_cash=_CASH, commission=PercentCommission(0.001))
-    with console.status("fitting ..."):
-        traded = run_provider(feed, provider, "month_end", config)
+    traded = run_provider(feed, provider, "month_end", config, progress=True)
     console.print(_fits(traded) + "\n")
     no_friction = BacktestConfig(
         initial_cash=_CASH,
