@@ -7,28 +7,21 @@ Needs the extras ``skfolio`` (the optimizer, and 20 stocks of the S&P 500 that c
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
 from datetime import datetime
-from itertools import pairwise
-from typing import Any
 
 import polars as pl
 
-from ml4t.backtest.broker import Broker
 from ml4t.backtest.config import BacktestConfig, RebalanceConfig
 from ml4t.backtest.costs import PercentCommission
-from ml4t.backtest.engine import Engine
 from ml4t.backtest.enums import ExecutionMode
-from ml4t.backtest.execution.plan import RebalancePlan
-from ml4t.backtest.execution.rebalancer import TargetWeightExecutor, WeightProvider
 from ml4t.backtest.feed.datafeed import DataFeed
-from ml4t.backtest.feed.view import BarData
 from ml4t.backtest.metrics import performance
+from ml4t.backtest.optimizers.run import run_provider
+from ml4t.backtest.optimizers.skfolio_weights import SkfolioWeights
+from ml4t.backtest.replay import run_weights
 from ml4t.backtest.result import BacktestResult
-from ml4t.backtest.strategy import Strategy
 
 try:
-    import pandas as pd
     from rich.console import Console
     from rich.table import Table
     from skfolio import RiskMeasure
@@ -43,58 +36,6 @@ _LOOKBACK = 252
 _FIRST_YEAR = 2010
 _CASH = 100_000.0
 _EXIT_MISSING = 2
-
-
-class MinimumVariance:
-    """A `WeightProvider`: skfolio's minimum-variance portfolio of the last 252 returns."""
-
-    def get_weights(self, data: BarData, broker: Broker) -> dict[str, float]:
-        """Fit on the closes up to now."""
-        closes = data.history("close", _LOOKBACK + 1)
-        returns = pd.DataFrame(closes[1:] / closes[:-1] - 1.0, columns=list(data.assets))
-        model = MeanRisk(risk_measure=RiskMeasure.VARIANCE).fit(returns)
-        return dict(zip(data.assets, model.weights_.tolist(), strict=True))
-
-
-class MonthEnd(Strategy):
-    """Rebalances to a provider's weights at the last bar of every month.
-
-    `asked` keeps the weights by time, `last_plan` the last plan that was executed.
-    """
-
-    def __init__(self, provider: WeightProvider, timestamps: Sequence[datetime]) -> None:
-        following = pairwise(timestamps)
-        self._decides = {
-            now
-            for now, then in following
-            if now.month != then.month and (now.year, now.month) >= (_FIRST_YEAR - 1, 12)
-        }
-        self._provider = provider
-        self._executor = TargetWeightExecutor()
-        self.asked: dict[datetime, dict[str, float]] = {}
-        self.last_plan: RebalancePlan | None = None
-
-    def on_data(
-        self, timestamp: datetime, data: BarData, context: Mapping[str, Any], broker: Broker
-    ) -> None:
-        """Ask the provider at a month end and trade what it says."""
-        if timestamp not in self._decides:
-            return
-        weights = self._provider.get_weights(data, broker)
-        self.asked[timestamp] = weights
-        self.last_plan = self._executor.plan(weights, data, broker)
-        broker.submit_plan(self.last_plan)
-
-
-class Recorded:
-    """A `WeightProvider` that repeats weights of an earlier run."""
-
-    def __init__(self, weights: dict[datetime, dict[str, float]]) -> None:
-        self._weights = weights
-
-    def get_weights(self, data: BarData, broker: Broker) -> dict[str, float]:
-        """Return the weights of now."""
-        return self._weights[data.timestamp]
 
 
 def main() -> int:
@@ -115,21 +56,31 @@ def main() -> int:
         f"Minimum variance over {_LOOKBACK} days at every month end from {_FIRST_YEAR}, "
         f"{_CASH:,.0f} in cash, whole shares, 10 bps commission.\n"
     )
-    account = MonthEnd(MinimumVariance(), feed.timestamps)
-    traded = Engine(
-        feed, account, BacktestConfig(initial_cash=_CASH, commission=PercentCommission(0.001))
-    ).run(progress=True)
+    provider = SkfolioWeights(MeanRisk(risk_measure=RiskMeasure.VARIANCE), lookback=_LOOKBACK)
+    config = BacktestConfig(initial_cash=_CASH, commission=PercentCommission(0.001))
+    traded = run_provider(feed, provider, "month_end", config, progress=True)
+    console.print(_fits(traded) + "\n")
     no_friction = BacktestConfig(
         initial_cash=_CASH,
         execution_mode=ExecutionMode.SAME_BAR,
         rebalance=RebalanceConfig(allow_fractional=True, min_trade_value=0, min_weight_change=0),
     )
-    paper = Engine(feed, MonthEnd(Recorded(account.asked), feed.timestamps), no_friction).run()
-    console.print(_comparison(traded, paper, min(account.asked)))
+    asked = traded.weights("requested")
+    paper = run_weights(feed, asked, no_friction)
+    console.print(_comparison(traded, paper, asked["timestamp"][0]))
     console.print("* the same weights in fractions, at the close of the decision, free of cost\n")
-    if account.last_plan is not None:
-        console.print(_plan_table(account.last_plan, max(account.asked)))
+    console.print(_last_plan(traded.rebalances))
     return 0
+
+
+def _fits(result: BacktestResult) -> str:
+    asked = result.optimizations
+    fits = asked.filter(pl.col("status") != "no_decision")
+    failed = fits.filter(pl.col("status") != "ok")
+    return (
+        f"{fits.height} fits in {fits['seconds'].sum():.1f} s, {failed.height} failed; at "
+        f"{asked.height - fits.height} month ends before them there were too few bars."
+    )
 
 
 def _figures(result: BacktestResult, since: datetime) -> dict[str, float]:
@@ -172,19 +123,21 @@ def _comparison(traded: BacktestResult, paper: BacktestResult, since: datetime) 
     return table
 
 
-def _plan_table(plan: RebalancePlan, timestamp: datetime) -> Table:
-    table = Table(title=f"The last plan, {timestamp:%Y-%m-%d}: {len(plan.orders)} orders")
+def _last_plan(rebalances: pl.DataFrame) -> Table:
+    plan = rebalances.filter(pl.col("plan_idx") == pl.col("plan_idx").max())
+    n_orders = plan.filter(pl.col("quantity") != 0).height
+    table = Table(title=f"The last plan, {plan['timestamp'][0]:%Y-%m-%d}: {n_orders} orders")
     table.add_column("asset")
     for label in ("current", "target", "shares", "value"):
         table.add_column(label, justify="right")
     table.add_column("reason")
-    for row in plan.rows:
+    for row in plan.iter_rows(named=True):
         table.add_row(
-            row.asset,
-            f"{row.current_weight:.2%}",
-            f"{row.target_weight:.2%}",
-            f"{row.quantity:+,.0f}" if row.quantity else "",
-            f"{row.value:+,.2f}" if row.value else "",
-            ", ".join([row.reason, *row.adjustments]),
+            row["asset"],
+            f"{row['current_weight']:.2%}",
+            f"{row['target_weight']:.2%}",
+            f"{row['quantity']:+,.0f}" if row["quantity"] else "",
+            f"{row['value']:+,.2f}" if row["value"] else "",
+            ", ".join(filter(None, (row["reason"], row["adjustments"]))),
         )
     return table
