@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 
 from helpers import Diary
-from ml4t.backtest import BacktestResult, Broker, Engine
+from ml4t.backtest import BacktestConfig, BacktestResult, Broker, Engine, replay
 from ml4t.backtest.feed.bars import Bars
+from ml4t.backtest.frames import LedgerFrames
+from ml4t.backtest.ledger.ledger import Ledger
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _audited_runs() -> Iterator[None]:
-    """Hold the books of every result of `Engine.run` to be in order."""
+    """Hold the books of every run to be in order, whichever road it takes."""
     plain = Engine.run
 
     @functools.wraps(plain)
@@ -24,8 +26,17 @@ def _audited_runs() -> Iterator[None]:
         assert result.audit() == []
         return result
 
+    plain_replay = replay.replay_schedule
+
+    @functools.wraps(plain_replay)
+    def replayed(bars: Bars, schedule: Any, config: BacktestConfig) -> Ledger:
+        ledger = plain_replay(bars, schedule, config)
+        assert BacktestResult(config, LedgerFrames(bars, ledger), {}).audit() == []
+        return ledger
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Engine, "run", run)
+        patch.setattr(replay, "replay_schedule", replayed)
         yield
 
 

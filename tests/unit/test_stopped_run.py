@@ -186,7 +186,7 @@ def test_a_stop_that_triggered_later_has_not_triggered() -> None:
         cut, expected = ledger_until(whole, stop), account(stop)
         for name in ORDER.names or ():
             np.testing.assert_array_equal(cut.all_orders()[name], expected.all_orders()[name], name)
-        seen.append(cut.all_orders()["triggered"][1:].tolist())
+        seen.append((cut.all_orders()["triggered_in"] >= 0)[1:].tolist())
     assert seen == [[], [False, False], [True, False], [True, False], [True, False]]
     # the position of the cut account, by the same rule as that of the whole
     assert ledger_until(whole, 4).holdings["quantity"].tolist() == [6.0]

@@ -12,23 +12,23 @@ from ml4t.backtest.enums import (
     Reason,
 )
 from ml4t.backtest.errors import OrderError, StateError, shown, with_nearest
+from ml4t.backtest.execution.account import Account
 from ml4t.backtest.execution.desk import NO_PLAN, OrderDesk
 from ml4t.backtest.execution.exchange import Exchange
-from ml4t.backtest.execution.inputs import PlanInputs, closes_of
+from ml4t.backtest.execution.inputs import PlanInputs
 from ml4t.backtest.execution.order_checks import (
     checked_reduce_only,
     checked_type,
     signed_quantity,
 )
 from ml4t.backtest.execution.plan import RebalancePlan, make_plan
-from ml4t.backtest.execution.weights import as_weights, weights_vector
+from ml4t.backtest.execution.weights import as_weights
 from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.feed.market import Market
 from ml4t.backtest.feed.view import BarData
-from ml4t.backtest.kernel import accounting
 from ml4t.backtest.ledger.ledger import Ledger
 from ml4t.backtest.ledger.snapshot import PortfolioSnapshot
-from ml4t.backtest.ledger.views import Positions, list_fills, list_trades, snapshot_ledger
+from ml4t.backtest.ledger.views import Positions, list_fills, list_trades
 from ml4t.backtest.types import Fill, Order, Orders, Position, Trade
 
 
@@ -67,8 +67,7 @@ class Broker:
     ) -> None:
         settings = as_config(config)
         if initial_cash is not None:
-            fields = {name: getattr(settings, name) for name in BacktestConfig.model_fields}
-            settings = BacktestConfig(**(fields | {"initial_cash": initial_cash}))
+            settings = settings.model_copy(update={"initial_cash": initial_cash})
         self.config = settings
         self._market = Market(bars, settings)
         self._is_over = False
@@ -81,7 +80,7 @@ class Broker:
         )
         self._desk = OrderDesk(self.ledger, self._market)
         self._exchange = Exchange(self.ledger, self._market, settings)
-        self._costs = settings.costs
+        self._account = Account(self.ledger, self._market, settings.costs)
 
     # ------------------------------------------------------------------ the market
 
@@ -177,9 +176,7 @@ class Broker:
 
     def get_account_value(self) -> float:
         """Cash plus positions at their marks (the last close seen), in currency."""
-        ledger = self.ledger
-        held = ledger.holdings["quantity"]
-        return accounting.equity_of(ledger.cash, held, self._market.marks(), ledger.multiplier)
+        return self._account.equity()
 
     @property
     def positions(self) -> Positions:
@@ -298,9 +295,12 @@ class Broker:
         """Plan and send for one asset, counting its working orders and touching no other."""
         if not weights.keys() <= self.ledger.index.keys():
             return None  # stepped by hand and not met yet: nothing is held, and there is no price
-        rules = RebalanceConfig(
-            **dict(self.config.rebalance)
-            | {"unmentioned": "hold", "cancel_before_rebalance": False, "account_for_pending": True}
+        rules = self.config.rebalance.model_copy(
+            update={
+                "unmentioned": "hold",
+                "cancel_before_rebalance": False,
+                "account_for_pending": True,
+            }
         )
         plan = make_plan(self.plan_inputs(weights, rules))
         orders = self._desk.apply(plan, NO_PLAN, Reason.CANCELLED)
@@ -376,9 +376,7 @@ class Broker:
         data : mapping of asset to a mapping with "close", optional
             Today's prices; None: those of the present bar.
         """
-        if data is None:
-            data = self.data if self._market.bar >= 0 else {}
-        return snapshot_ledger(self.ledger, self._market.marks(), closes_of(data), self._costs)
+        return self._account.snapshot(data)
 
     def plan_inputs(
         self,
@@ -386,33 +384,8 @@ class Broker:
         config: RebalanceConfig,
         data: Mapping[str, Mapping[str, object]] | None = None,
     ) -> PlanInputs:
-        """Return the arguments of a plan for this account.
-
-        The arrays are taken as they are when the prices are those of the present bar; other
-        prices, and assets that a broker stepped by hand has not met, go through `snapshot`.
-        """
-        ledger = self.ledger
-        is_present = data is None or self._market.is_present(data)
-        is_known = self._market.follows_feed or weights.keys() <= ledger.index.keys()
-        if not is_present or not is_known or self._market.bar < 0:
-            if self._market.follows_feed:
-                weights_vector(weights, ledger.assets, ledger.index)
-            return PlanInputs.from_snapshot(weights, self.snapshot(data), config)
-        orders = ledger.working.copy()
-        return PlanInputs(
-            assets=ledger.assets,
-            cash=self.cash,
-            equity=self.get_account_value(),
-            quantity=ledger.holdings["quantity"].copy(),
-            price=self._market.bars.close[self._market.row],
-            mark=self._market.marks(),
-            multiplier=ledger.multiplier,
-            requested=weights_vector(weights, ledger.assets, ledger.index),
-            orders=orders,
-            order_ids=tuple(orders["order_id"].tolist()),
-            config=config,
-            costs=self._costs,
-        )
+        """Return the arguments of a plan for this account, at the prices of `data`."""
+        return self._account.plan_inputs(weights, config, data)
 
     def _add_assets(self, names: list[str]) -> None:
         self.ledger.add_assets(names)

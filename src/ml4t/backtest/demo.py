@@ -14,6 +14,7 @@ import polars as pl
 from ml4t.backtest.config import BacktestConfig, RebalanceConfig
 from ml4t.backtest.costs import PercentCommission
 from ml4t.backtest.enums import ExecutionMode
+from ml4t.backtest.feed.bars import nanoseconds
 from ml4t.backtest.feed.datafeed import DataFeed
 from ml4t.backtest.metrics import performance
 from ml4t.backtest.optimizers.run import run_provider
@@ -87,7 +88,7 @@ def _figures(result: BacktestResult, since: datetime) -> dict[str, float]:
     """Return the metrics of a run, those of return and risk from the first decision on."""
     table = result.equity.filter(pl.col("timestamp") >= since)
     equity = table["equity"].to_numpy()
-    times = table["timestamp"].to_physical().to_numpy()
+    times = nanoseconds(table["timestamp"])
     return result.metrics | {
         "total_return": performance.total_return(equity),
         "annual_return": performance.annual_return(equity, times),

@@ -9,8 +9,10 @@ import numpy as np
 import polars as pl
 
 from ml4t.backtest.enums import Coded, OrderStatus, OrderType, Reason
+from ml4t.backtest.errors import DataError
 from ml4t.backtest.execution.plan import names_of, rows_frame
 from ml4t.backtest.feed.bars import Bars, times_series
+from ml4t.backtest.feed.datafeed import as_feed
 from ml4t.backtest.kernel import accounting
 from ml4t.backtest.ledger.ledger import Ledger
 from ml4t.backtest.records import Records
@@ -69,6 +71,10 @@ class RunFrames(Protocol):
         """SHA-256 of the input data; see `Bars.fingerprint`."""
 
     @property
+    def bars(self) -> Bars | None:
+        """The bars that the run followed; None where they are not known any more."""
+
+    @property
     def holdings(self) -> dict[str, float] | None:
         """What the account held at the end, as it knew it itself; None where nobody knows."""
 
@@ -87,6 +93,11 @@ class LedgerFrames:
     def __init__(self, bars: Bars, ledger: Ledger) -> None:
         self._bars = bars
         self._ledger = ledger
+
+    @property
+    def bars(self) -> Bars:
+        """The bars that the run followed."""
+        return self._bars
 
     @property
     def n_plans(self) -> int:
@@ -238,6 +249,45 @@ class LedgerFrames:
                 "market_value": _plain(found, "value"),
             }
         )
+
+
+def bars_of(frames: RunFrames, prices: object | None) -> Bars:
+    """Return the bars that a run followed.
+
+    Parameters
+    ----------
+    frames : RunFrames
+    prices : DataFeed, dataframe, path or None
+        What the run was made of, for one whose bars are not known any more.
+
+    Raises
+    ------
+    ValueError
+        If the bars are not known and `prices` is None, and for prices that are not those of the
+        run.
+    """
+    if prices is None:
+        if frames.bars is None:
+            raise DataError(
+                "prices: a result that was loaded from a folder holds no prices; pass those of "
+                "its run as prices="
+            )
+        return frames.bars
+    bars = as_feed(prices).bars
+    if bars.fingerprint != frames.fingerprint:
+        raise DataError(
+            f"prices: they are not those of this run: {_told(bars)}, fingerprint "
+            f"{bars.fingerprint[:12]}, where the run had {frames.fingerprint[:12]}; pass the same "
+            "prices, volumes and signals, with no bar or asset more or less"
+        )
+    return bars
+
+
+def _told(bars: Bars) -> str:
+    return (
+        f"{len(bars.times):,} bars of {len(bars.assets):,} assets, {bars.timestamps[0]} to "
+        f"{bars.timestamps[-1]}"
+    )
 
 
 def _columns(records: Records) -> list[pl.Series]:

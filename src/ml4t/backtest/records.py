@@ -17,13 +17,15 @@ Record = Any
 Records = NDArray[Any]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 # What `np.dtype` gives back for a record type.
 RecordType = np.dtype[Any]
 
 #: One order. `quantity` is positive and never changes; `side` is the code of `OrderSide`.
 #: `fill_value` is the sum of price * quantity over the fills. `step` is the granularity in which
 #: the order may be cut, 0 if it is continuous. `finished` is -1 while the order works.
-#: `triggered_in` is the bar in which a stop was touched first; -1 before, and where nobody knows.
+#: `triggered_in` is the bar in which a stop was touched first, -1 before; 0 for an order of another
+#: broker, of which nobody knows the bar.
 ORDER = np.dtype(
     [
         ("order_id", np.int64),
@@ -42,7 +44,6 @@ ORDER = np.dtype(
         ("type", np.int8),
         ("status", np.int8),
         ("reason", np.int8),
-        ("triggered", np.bool_),
         ("reduce_only", np.bool_),
     ]
 )

@@ -142,6 +142,7 @@ def replay_schedule(bars: Bars, schedule: AlignedSchedule, config: BacktestConfi
         volume=volumes(bars),
         mark=bars.mark,
         gone_from=bars.gone_from,
+        some_end=bars.some_end,
     )
     run = loop.RunParams(
         is_same_bar=config.execution_mode is ExecutionMode.SAME_BAR,

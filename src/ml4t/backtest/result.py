@@ -13,11 +13,12 @@ import polars as pl
 from ml4t.backtest import storage
 from ml4t.backtest.config import BacktestConfig
 from ml4t.backtest.errors import InputError, MissingExtraError, listed
-from ml4t.backtest.frames import FRAMES, OPTIMIZATIONS, RunFrames
+from ml4t.backtest.feed.bars import Bars, nanoseconds
+from ml4t.backtest.frames import FRAMES, OPTIMIZATIONS, RunFrames, bars_of
 from ml4t.backtest.ledger.audit import audit_books
 from ml4t.backtest.ledger.books import Books, Violation
 from ml4t.backtest.metrics import performance
-from ml4t.backtest.records import EQUITY, Ints, Records
+from ml4t.backtest.records import EQUITY, Records
 from ml4t.backtest.weight_frames import weights_frame
 
 
@@ -129,6 +130,22 @@ class BacktestResult:
         for name in EQUITY.names or ():
             records[name] = self.equity[name].to_numpy()
         return records
+
+    def bars(self, prices: object | None = None) -> Bars:
+        """Return the bars that the run followed, (n_bars, n_assets) each.
+
+        Parameters
+        ----------
+        prices : DataFeed, dataframe or path, optional
+            Those of the run, with its signals if it had some; only a result that was loaded needs
+            them, since it holds none. They are compared with its fingerprint.
+
+        Raises
+        ------
+        ValueError
+            If a loaded result is given no prices, and for prices that are not those of the run.
+        """
+        return bars_of(self._frames, prices)
 
     def to_pandas(self, name: str) -> Any:
         """Return one of the frames as a pandas DataFrame.
@@ -282,12 +299,12 @@ class BacktestResult:
         where a figure is not defined.
         """
         equity = self.equity["equity"].to_numpy()
-        times = _nanoseconds(self.equity["timestamp"])
+        times = nanoseconds(self.equity["timestamp"])
         # A first bar that trades has a return already, against the cash that was put in.
         from_cash = np.concatenate([[self.config.initial_cash], equity])
         fills = self.fills
         traded = (fills["quantity"] * fills["price"]).to_numpy()
-        at_close = equity[np.searchsorted(times, _nanoseconds(fills["timestamp"]))]
+        at_close = equity[np.searchsorted(times, nanoseconds(fills["timestamp"]))]
         turnover = float(np.sum(0.5 * traded[at_close > 0.0] / at_close[at_close > 0.0]))
         span = performance.years(times)
         executed = fills["plan_idx"].filter(fills["plan_idx"] >= 0).n_unique()
@@ -368,8 +385,3 @@ class BacktestResult:
             f"BacktestResult(bars={self.equity.height}, "
             f"final_equity={found['final_equity']:,.2f}, total_return={found['total_return']:z.2%})"
         )
-
-
-def _nanoseconds(times: pl.Series) -> Ints:
-    """Return times as nanoseconds since 1970-01-01 UTC."""
-    return times.to_physical().to_numpy()

@@ -22,6 +22,7 @@ import polars as pl
 
 from ml4t.backtest.config import BacktestConfig
 from ml4t.backtest.errors import InputError, ResultError, shown
+from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.folders import find_folder, replace_folder
 from ml4t.backtest.frames import FRAMES, RunFrames
 from ml4t.backtest.strategy_tables import is_table_name
@@ -50,6 +51,7 @@ class StoredFrames:
     n_plans: int
     fingerprint: str
     holdings: dict[str, float] | None = None
+    bars: Bars | None = None
 
 
 def save(

@@ -87,7 +87,7 @@ class Order:
     @property
     def triggered(self) -> bool:
         """Whether a stop has been touched: what is left of it is a market order."""
-        return bool(self._record["triggered"])
+        return bool(self._record["triggered_in"] >= 0)
 
     @property
     def reduce_only(self) -> bool:

@@ -8,6 +8,7 @@ import polars as pl
 from ml4t.backtest.enums import ExecutionMode
 from ml4t.backtest.errors import InputError, listed, shown
 from ml4t.backtest.execution.schedule import wide_frame
+from ml4t.backtest.feed.bars import nanoseconds
 from ml4t.backtest.frames import RunFrames
 from ml4t.backtest.records import Floats, Ints
 
@@ -39,7 +40,7 @@ def weights_frame(frames: RunFrames, mode: ExecutionMode, kind: str) -> pl.DataF
         name, absent = _OF_PLANS[kind]
         found = rows.column(name, absent)
     else:
-        bars = np.searchsorted(_physical(frames.equity["timestamp"]), _physical(rows.times))
+        bars = np.searchsorted(nanoseconds(frames.equity["timestamp"]), nanoseconds(rows.times))
         if kind == "filled":
             found = _held_at(bars + (mode is ExecutionMode.NEXT_BAR), frames, rows.assets)
         else:
@@ -83,7 +84,7 @@ def _held_at(bars: Ints, frames: RunFrames, assets: tuple[str, ...]) -> Floats:
     equity, positions = frames.equity, frames.positions
     exists = bars < equity.height
     wanted, row = np.unique(bars[exists], return_inverse=True)
-    at = np.searchsorted(_physical(equity["timestamp"]), _physical(positions["timestamp"]))
+    at = np.searchsorted(nanoseconds(equity["timestamp"]), nanoseconds(positions["timestamp"]))
     row_of_bar = np.full(equity.height, -1, dtype=np.int64)
     row_of_bar[wanted] = np.arange(wanted.size)
     is_wanted = row_of_bar[at] >= 0
@@ -110,8 +111,3 @@ def _before_the_next(bars: Ints, frames: RunFrames, rows: _PlanRows) -> Floats:
 def _codes(names: pl.Series, assets: tuple[str, ...]) -> Ints:
     """Return the places of names among the assets."""
     return names.cast(pl.Enum(assets)).to_physical().to_numpy().astype(np.int64)
-
-
-def _physical(times: pl.Series) -> Ints:
-    """Return times as nanoseconds since 1970-01-01 UTC."""
-    return times.to_physical().to_numpy()

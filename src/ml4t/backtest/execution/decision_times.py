@@ -179,30 +179,36 @@ def decision_bars(schedule: Schedule, bars: Bars) -> NDArray[np.bool_]:
     >>> decision_bars(every(2), bars).tolist()
     [True, False, True, False]
     """
+    check_schedule(schedule)
     if isinstance(schedule, str):
         decides = _by_name(schedule, bars)
     elif isinstance(schedule, Every):
         decides = np.arange(bars.times.size) % schedule.n == 0
     elif isinstance(schedule, OnDates):
         decides = _at_dates(schedule, bars)
-    elif callable(schedule) and not isinstance(schedule, type):
-        decides = _by_rule(schedule, bars)
     else:
+        decides = _by_rule(schedule, bars)
+    decides.flags.writeable = False
+    return decides
+
+
+def check_schedule(schedule: object) -> None:
+    """Raise `ValueError` for what is no schedule on any feed."""
+    if isinstance(schedule, str) and schedule not in _NAMES:
+        raise InputError(
+            f"{_WHAT}: {shown(schedule)} is unknown{nearest(schedule, _NAMES, most=1)}; there are "
+            f"{', '.join(_NAMES)}, and every(n), on_dates(dates) and functions of the time"
+        )
+    is_rule = callable(schedule) and not isinstance(schedule, type)
+    if not is_rule and not isinstance(schedule, (str, Every, OnDates)):
         hint = "on_dates(dates)" if isinstance(schedule, Sequence) else "every(n), on_dates(dates)"
         raise InputError(
             f"{_WHAT}: {shown(schedule)} is none; pass {hint}, a function of the time, or one of "
             f"{', '.join(_NAMES)}"
         )
-    decides.flags.writeable = False
-    return decides
 
 
 def _by_name(name: str, bars: Bars) -> NDArray[np.bool_]:
-    if name not in _NAMES:
-        raise InputError(
-            f"{_WHAT}: {shown(name)} is unknown{nearest(name, _NAMES, most=1)}; there are "
-            f"{', '.join(_NAMES)}, and every(n), on_dates(dates) and functions of the time"
-        )
     decides = np.ones(bars.times.size, np.bool_)
     if name == "every_bar":
         return decides

@@ -203,7 +203,6 @@ def _finite(what: str, values: Mapping[str, object]) -> dict[str, float]:
 def _order_records(orders: tuple[WorkingOrder, ...], index: Mapping[str, int]) -> Records:
     """Lay working orders out as records of `ORDER`, checked."""
     records = np.zeros(len(orders), ORDER)
-    records["triggered_in"] = -1
     for k, order in enumerate(orders):
         where = f"open order {k} ({order.asset})"
         numbers_of_it = {"quantity": order.quantity, "filled_quantity": order.filled_quantity}
@@ -223,7 +222,7 @@ def _order_records(orders: tuple[WorkingOrder, ...], index: Mapping[str, int]) -
         record["side"] = _code(OrderSide, order.side, f"{where}: side")
         record["type"] = _code(OrderType, order.order_type, f"{where}: order_type")
         record["status"] = _code(OrderStatus, order.status, f"{where}: status")
-        record["triggered"] = bool(order.triggered)
+        record["triggered_in"] = 0 if order.triggered else -1
         record["reduce_only"] = bool(order.reduce_only)
     return records
 

@@ -231,7 +231,7 @@ class RebalancePlan:
                     float(order["limit_price"]),
                     float(order["stop_price"]),
                     OrderType.from_code(order["type"]),
-                    bool(order["triggered"]),
+                    bool(order["triggered_in"] >= 0),
                     bool(order["reduce_only"]),
                     OrderStatus.from_code(order["status"]),
                 ]

@@ -149,9 +149,12 @@ class Bars:
         return np.where((last >= 0) & (last < len(self.times) - 1), last + 1, NEVER)
 
     @cached_property
-    def ending_bars(self) -> frozenset[int]:
-        """The numbers of the bars at which an asset is known to have ended."""
-        return frozenset(self.gone_from[self.gone_from != NEVER].tolist())
+    def some_end(self) -> NDArray[np.bool_]:
+        """Whether this is the bar at which an asset is known to have ended, (n_bars,)."""
+        found = np.zeros(len(self.times), np.bool_)
+        found[self.gone_from[self.gone_from != NEVER]] = True
+        found.flags.writeable = False
+        return found
 
     @cached_property
     def timestamps(self) -> tuple[datetime, ...]:
@@ -193,6 +196,11 @@ def _marks_of(close: Floats, before: Floats | None) -> Floats:
     unseen = np.full(n_assets, np.nan) if before is None else before
     carried = np.where(last < 0, unseen, close[np.maximum(last, 0), columns])
     return np.ascontiguousarray(carried)
+
+
+def nanoseconds(times: pl.Series) -> Ints:
+    """Return times as nanoseconds since 1970-01-01 UTC, the inverse of `times_series`."""
+    return times.to_physical().to_numpy()
 
 
 def times_series(times: Ints, time_zone: str | None) -> pl.Series:

@@ -114,7 +114,7 @@ class Market:
     @property
     def assets_end(self) -> bool:
         """Whether this is the first bar without an asset that has ended; only a feed knows."""
-        return self.follows_feed and self.bar in self.bars.ending_bars
+        return self.follows_feed and self.bars.some_end.item(self.bar)
 
     def is_present(self, data: object) -> bool:
         """Whether `data` is the present bar of this market."""

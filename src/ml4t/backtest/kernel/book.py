@@ -37,7 +37,6 @@ def write_order(
     order["type"] = MARKET
     order["status"] = PENDING
     order["reason"] = NO_REASON
-    order["triggered"] = False
     order["triggered_in"] = -1
     order["reduce_only"] = False
 

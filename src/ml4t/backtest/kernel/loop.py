@@ -21,6 +21,7 @@ from ml4t.backtest.kernel.planning import plan
 from ml4t.backtest.records import (
     PLAN_TOTALS,
     PLANNED_ORDER,
+    Bools,
     CostParams,
     Floats,
     Ints,
@@ -37,7 +38,11 @@ UNMENTIONED = 2
 
 
 class BarArrays(NamedTuple):
-    """The bars of a feed, (n_bars, n_assets) each, and `gone_from` (n_assets,)."""
+    """The bars of a feed, (n_bars, n_assets) each, and when assets end.
+
+    `gone_from` (n_assets,) is the bar at which an asset is known to have ended, `some_end`
+    (n_bars,) says at which bars one does.
+    """
 
     market: Floats
     open: Floats
@@ -47,6 +52,7 @@ class BarArrays(NamedTuple):
     volume: Floats
     mark: Floats
     gone_from: Ints
+    some_end: Bools
 
 
 class Decisions(NamedTuple):
@@ -183,17 +189,16 @@ def run_bars(
     account, book, holdings, used = state.account, state.book, state.holdings, state.volume_used
     planned = np.empty(holdings.size, PLANNED_ORDER)
     totals = np.zeros(1, PLAN_TOTALS)
-    first_end = bars.gone_from.min()
     # A plain -1 has a type of its own, for which all of the matching would be compiled once more.
     ever = int(np.int64(-1))
     for bar in range(start, stop):
         row = decisions.row_of_bar[bar]
-        if row < 0 and account[0]["n_working"] == 0 and bar < first_end:
+        if row < 0 and account[0]["n_working"] == 0 and not bars.some_end[bar]:
             continue
         if not has_room(state, log):
             return bar, NEEDS_ROOM
         close = bars.close[bar]
-        if bar >= first_end and np.any(bars.gone_from == bar):
+        if bars.some_end[bar]:
             record_equity(bar, bars.mark, account, holdings, state.equity)
             end_assets(
                 bar, bars.gone_from, bars.mark[bar], run.delisting, book, account, holdings,

@@ -27,6 +27,7 @@ from ml4t.backtest.kernel.prices import (
     N_GROUPS,
     RESTING,
     group_of,
+    has_triggered,
     price_before_slippage,
 )
 from ml4t.backtest.kernel.quantities import ZERO_QUANTITY, rounded_down
@@ -284,8 +285,7 @@ def match_orders(
         )
         if not price[k] > 0.0:
             continue
-        if order["type"] == STOP and not order["triggered"]:
-            order["triggered"] = True
+        if order["type"] == STOP and not has_triggered(order):
             order["triggered_in"] = bar
         place[k] = group * N_RANKS + rank_of(order, group, holdings[i]["quantity"])
         begin[place[k] + 1] += 1

@@ -10,6 +10,7 @@ import numpy as np
 
 from ml4t.backtest.enums import OrderSide, OrderStatus, OrderType
 from ml4t.backtest.kernel.jit import kernel
+from ml4t.backtest.kernel.prices import has_triggered
 from ml4t.backtest.kernel.quantities import reduces, rounded_down, without_dust
 from ml4t.backtest.records import Ints, PlanParams, Record, Records
 
@@ -29,7 +30,7 @@ def is_protective(order: Record) -> bool:
     """Whether an order only ever protects a position: it is then not counted as pending."""
     kind = order["type"]
     is_stop = kind == STOP or kind == STOP_LIMIT or kind == TRAILING_STOP
-    return bool(order["reduce_only"] or (is_stop and not order["triggered"]))
+    return bool(order["reduce_only"] or (is_stop and not has_triggered(order)))
 
 
 @kernel

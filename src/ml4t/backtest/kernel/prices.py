@@ -21,12 +21,18 @@ ON_CLOSE = 2
 N_GROUPS = 3
 
 
+@inlined_kernel
+def has_triggered(order: Record) -> bool:
+    """Whether a stop has been touched: what is left of it is a market order."""
+    return bool(order["triggered_in"] >= 0)
+
+
 @kernel
 def group_of(order: Record) -> int:
     """Return the group of an order. A stop that has triggered before is a market order."""
     if order["type"] == MARKET_ON_CLOSE:
         return ON_CLOSE
-    if order["type"] == MARKET or order["triggered"]:
+    if order["type"] == MARKET or has_triggered(order):
         return AT_OPEN
     return RESTING
 

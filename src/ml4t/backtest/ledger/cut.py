@@ -49,9 +49,7 @@ def ledger_until(ledger: Ledger, stop: int) -> Ledger:
     undone = orders["finished"] >= stop
     undone |= np.isin(orders["order_id"], all_fills["order_id"][~is_kept])
     orders = _as_they_stood(orders, undone, fills)
-    is_later = orders["triggered_in"] >= stop
-    orders["triggered"] &= ~is_later
-    orders["triggered_in"][is_later] = -1
+    orders["triggered_in"][orders["triggered_in"] >= stop] = -1
     is_working = orders["finished"] < 0
     working = orders[is_working]
     cut.book_with_room(working.size)[: working.size] = working

@@ -117,7 +117,7 @@ def snapshot_ledger(
                 order_type=OrderType.from_code(record["type"]),
                 limit_price=_price(record["limit_price"]),
                 stop_price=_price(record["stop_price"]),
-                triggered=bool(record["triggered"]),
+                triggered=bool(record["triggered_in"] >= 0),
                 reduce_only=bool(record["reduce_only"]),
                 status=OrderStatus.from_code(record["status"]),
                 order_id=int(record["order_id"]),

@@ -23,6 +23,7 @@ from ml4t.backtest.enums import Reason
 from ml4t.backtest.errors import InputError, RebalanceWarning
 from ml4t.backtest.execution.decision_times import Schedule
 from ml4t.backtest.execution.schedule import WeightSchedule, as_schedule
+from ml4t.backtest.feed.bars import nanoseconds
 from ml4t.backtest.feed.checks import Faults
 from ml4t.backtest.feed.columns import find_column, times_of
 from ml4t.backtest.feed.datafeed import DataFeed
@@ -227,7 +228,7 @@ def _of_plans(result: BacktestResult) -> pl.DataFrame:
 def _of_orders(result: BacktestResult, feed: DataFeed) -> pl.DataFrame:
     """Return what was submitted; the weight of an order is its signed value over equity then."""
     orders, bars = result.orders, feed.bars
-    bar = np.searchsorted(bars.times, orders["created_at"].to_physical().to_numpy())
+    bar = np.searchsorted(bars.times, nanoseconds(orders["created_at"]))
     column = np.array([bars.index[asset] for asset in orders["asset"]], np.int64)
     equity = result.equity["equity"].to_numpy()
     told = ["side", "quantity", "order_type", "limit_price", "stop_price"]

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from ml4t.backtest.errors import ConfigError, InputError, MissingExtraError, nearest, shown
+from ml4t.backtest.feed.bars import nanoseconds
 from ml4t.backtest.feed.view import BarData
 from ml4t.backtest.records import Floats
 
@@ -45,7 +46,7 @@ class Past(NamedTuple):
         # An extra, and slow to import.
         import pandas as pd  # noqa: PLC0415
 
-        index = pd.DatetimeIndex(self.times.to_physical().to_numpy().view("M8[ns]"))
+        index = pd.DatetimeIndex(nanoseconds(self.times).view("M8[ns]"))
         zone = getattr(self.times.dtype, "time_zone", None)
         if zone is not None:
             index = index.tz_localize("UTC").tz_convert(zone)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ml4t.backtest.broker import Broker
 from ml4t.backtest.errors import InputError, shown
-from ml4t.backtest.execution.decision_times import Schedule, decision_bars
+from ml4t.backtest.execution.decision_times import Schedule, check_schedule, decision_bars
 from ml4t.backtest.execution.rebalancer import TargetWeightExecutor, WeightProvider
 from ml4t.backtest.execution.triggers import DriftTrigger
 from ml4t.backtest.feed.view import BarData, place_of
@@ -43,8 +43,8 @@ class WeightStrategy(Strategy):
     Raises
     ------
     ValueError
-        For a provider without `get_weights`; from the first bar on for a schedule that cannot be
-        used, and for weights of an asset that the feed does not have.
+        For a provider without `get_weights` and an unknown schedule; from the first bar on for
+        dates that do not fit the feed, and for weights of an asset that the feed does not have.
 
     Warns
     -----
@@ -64,6 +64,7 @@ class WeightStrategy(Strategy):
         trigger: DriftTrigger | None = None,
     ) -> None:
         check_provider(provider)
+        check_schedule(schedule)
         if executor is not None and not callable(getattr(executor, "execute", None)):
             raise InputError(
                 f"executor: {shown(executor)} is no TargetWeightExecutor; pass one, or None"
