@@ -267,6 +267,13 @@ def test_basis_points_a_year() -> None:
     assert bridge.bps_per_year["difference"] == bridge.bps_per_year["commission"]
 
 
+def test_years_count_from_the_first_decision() -> None:
+    prices = pl.DataFrame({"date": [day(0), day(300), day(1031)], "A": [9.0, 10.0, 14.4]})
+    bridge = run_weights(DataFeed.from_wide(prices), {day(300): {"A": 0.5}}, config_of()).bridge()
+    expected = 1e4 * (1.22 ** (365.25 / 731) - 1.0)
+    assert bridge.bps_per_year["paper"] == pytest.approx(expected)
+
+
 def test_basis_points_of_no_difference() -> None:
     """The slope of the annual return: one currency more is (V / V0) ** (1 / T) / (T V)."""
     prices = pl.DataFrame({"date": [day(0), day(731)], "A": [10.0, 14.4]})
