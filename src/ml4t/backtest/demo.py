@@ -11,12 +11,12 @@ from datetime import datetime
 
 import polars as pl
 
+from ml4t.backtest import metrics
 from ml4t.backtest.attribution import Bridge
 from ml4t.backtest.config import BacktestConfig
 from ml4t.backtest.costs import PercentCommission
 from ml4t.backtest.feed.bars import nanoseconds
 from ml4t.backtest.feed.datafeed import DataFeed
-from ml4t.backtest.metrics import performance
 from ml4t.backtest.optimizers.run import run_provider
 from ml4t.backtest.optimizers.skfolio_weights import SkfolioWeights
 from ml4t.backtest.result import BacktestResult
@@ -84,13 +84,14 @@ def _figures(equity: pl.DataFrame, since: datetime) -> dict[str, float]:
     table = equity.filter(pl.col("timestamp") >= since)
     values = table["equity"].to_numpy()
     times = nanoseconds(table["timestamp"])
+    returns, a_year = metrics.simple_returns(values), metrics.periods_per_year(times)
     return {
         "final_equity": values[-1],
-        "total_return": performance.total_return(values),
-        "annual_return": performance.annual_return(values, times),
-        "volatility": performance.volatility(values, times),
-        "sharpe_ratio": performance.sharpe_ratio(values, times),
-        "max_drawdown": performance.max_drawdown(values),
+        "total_return": metrics.total_return(values),
+        "annual_return": metrics.annual_return(values, metrics.years(times)),
+        "volatility": metrics.volatility(returns, a_year),
+        "sharpe_ratio": metrics.sharpe_ratio(returns, a_year),
+        "max_drawdown": metrics.max_drawdown(values),
     }
 
 

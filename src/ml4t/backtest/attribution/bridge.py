@@ -19,7 +19,7 @@ from ml4t.backtest.attribution.frictions import FRICTIONS, ladder
 from ml4t.backtest.config import BacktestConfig
 from ml4t.backtest.feed.bars import Bars, times_series
 from ml4t.backtest.frames import RunFrames, bars_of
-from ml4t.backtest.metrics import performance
+from ml4t.backtest.metrics import annual_return, years
 from ml4t.backtest.records import Floats, Ints
 
 #: The terms, in the order in which they lead from the paper to the account.
@@ -170,9 +170,10 @@ def _periods(bars: Bars, decisions: Recorded) -> list[pl.Series]:
 def _bps_per_year(total: Floats, cash: float, times: Ints) -> dict[str, float]:
     """Return the items as annual returns over `times`, all terms by the same factor."""
     items = dict(zip(_NAMES, total.tolist(), strict=True))
+    span = years(times)
 
     def annual(final: float) -> float:
-        return 1e4 * performance.annual_return(np.array([cash, final]), times)
+        return 1e4 * annual_return(np.array([cash, final]), span)
 
     paper, account = annual(items["paper"]), annual(items["account"])
     difference, final = items["difference"], items["account"]
@@ -180,7 +181,6 @@ def _bps_per_year(total: Floats, cash: float, times: Ints) -> dict[str, float]:
         factor = (account - paper) / difference
     else:
         # The slope of final equity against annual return: (V / V0) ** (1 / T) - 1.
-        span = performance.years(times)
         factor = (account + 1e4) / (span * final) if span > 0.0 and final > 0.0 else math.nan
     return {name: value * factor for name, value in items.items()} | {
         "paper": paper,
