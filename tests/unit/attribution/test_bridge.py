@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from helpers import Values, buy, day, feed_of, run_script, sell
+from helpers import Values, buy, day, feed_of, real_panel, run_script, sell
 from ml4t.backtest import (
     BacktestConfig,
     BacktestResult,
@@ -517,3 +517,34 @@ def test_real_prices(cash: float) -> None:
         other = run_weights(feed, schedule, config.model_copy(update=off)).bridge()
         assert other.total[name] == 0.0
         check_sums(other, cash)
+
+
+def test_real_bars() -> None:
+    """40 stocks with real opens and volumes: a fortune that the volume of a day does not hold."""
+    adjusted = pl.col("adj_close") / pl.col("close")
+    panel = (
+        pl.scan_parquet(real_panel())
+        .filter(pl.col("date") >= pl.date(2015, 1, 1))
+        .with_columns(
+            *(pl.col(name) * adjusted for name in ("open", "high", "low")),
+            close=pl.col("adj_close"),
+            volume=pl.col("volume") / adjusted,
+        )
+        .select("date", "ticker", "open", "high", "low", "close", "volume")
+        .collect()
+    )
+    feed = DataFeed(panel, checks="warn")
+    rows = {feed.timestamps[t]: dict.fromkeys(feed.assets, 0.025) for t in range(0, 1500, 21)}
+    config = BacktestConfig(
+        initial_cash=1e9,
+        commission=PerShareCommission(0.005, minimum=1.0),
+        slippage=PercentSlippage(0.0005),
+        max_participation=0.01,
+        rebalance=RebalanceConfig(min_weight_change=0.001),
+    )
+    bridge = run_weights(feed, rows, config).bridge()
+    check_sums(bridge, 1e9)
+    assert bridge.total["unfilled"] != 0.0
+    assert bridge.total["commission"] < 0.0
+    assert bridge.total["slippage"] < 0.0
+    assert bridge.total["other"] == 0.0
