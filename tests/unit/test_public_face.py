@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import ml4t.backtest
-from ml4t.backtest import costs, enums, errors, optimizers
+from ml4t.backtest import benchmark, costs, enums, errors, metrics, optimizers
 
 NAMES = [
     "BacktestConfig",
@@ -81,8 +81,12 @@ NOT_IMPORTED = (
 #: What the library makes and hands out: the text says what is in it, not how it is made.
 HANDED_OUT = {
     "BacktestResult",
+    "Benchmark",
+    "Drawdowns",
     "Fill",
+    "Interval",
     "LookaheadReport",
+    "MonthlyReturns",
     "Order",
     "Position",
     "RebalancePlan",
@@ -99,7 +103,9 @@ def public() -> Iterator[tuple[str, Any]]:
             yield name, getattr(ml4t.backtest, name)
     for name in optimizers.__all__:
         yield name, getattr(optimizers, name)
-    for module in (costs, enums, errors):
+    for name in metrics.__all__:
+        yield name, getattr(metrics, name)
+    for module in (benchmark, costs, enums, errors):
         for name, found in vars(module).items():
             is_ours = getattr(found, "__module__", None) == module.__name__
             if is_ours and callable(found) and not name.startswith("_"):
@@ -208,4 +214,4 @@ def test_every_public_name_has_its_place_in_the_documentation() -> None:
         path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs" / "api").glob("*.md"))
     )
     placed = set(re.findall(r"^::: ml4t\.backtest\.(?:\w+\.)*(\w+)$", pages, re.MULTILINE))
-    assert {*NAMES, *OPTIMIZERS} - {"__version__"} - placed == set()
+    assert {*NAMES, *OPTIMIZERS, *metrics.__all__} - {"__version__"} - placed == set()
