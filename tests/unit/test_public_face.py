@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import ml4t.backtest
-from ml4t.backtest import costs, enums, errors, optimizers
+from ml4t.backtest import costs, enums, errors, optimizers, tracking
 
 NAMES = [
     "BacktestConfig",
@@ -87,6 +87,7 @@ HANDED_OUT = {
     "Position",
     "RebalancePlan",
     "Trade",
+    "Tracking",
 }
 #: A member for our own executor; it says its arguments in prose.
 INTERNAL = {"Broker.plan_inputs"}
@@ -99,7 +100,7 @@ def public() -> Iterator[tuple[str, Any]]:
             yield name, getattr(ml4t.backtest, name)
     for name in optimizers.__all__:
         yield name, getattr(optimizers, name)
-    for module in (costs, enums, errors):
+    for module in (costs, enums, errors, tracking):
         for name, found in vars(module).items():
             is_ours = getattr(found, "__module__", None) == module.__name__
             if is_ours and callable(found) and not name.startswith("_"):
