@@ -20,8 +20,8 @@ from ml4t.backtest.frames import FRAMES, OPTIMIZATIONS, RunFrames, bars_of
 from ml4t.backtest.ledger.audit import audit_books
 from ml4t.backtest.ledger.books import Books, Violation
 from ml4t.backtest.records import EQUITY, Records
-from ml4t.backtest.run_figures import RunFigures
 from ml4t.backtest.round_trips import round_trips_frame
+from ml4t.backtest.run_figures import RunFigures
 from ml4t.backtest.tracking import Tracking, track
 from ml4t.backtest.weight_frames import weights_frame
 
