@@ -12,6 +12,7 @@ from ml4t.backtest.config import BacktestConfig
 from ml4t.backtest.execution.alignment import AlignedSchedule
 from ml4t.backtest.execution.rebalancer import TargetWeightExecutor
 from ml4t.backtest.feed.bars import Bars, nanoseconds
+from ml4t.backtest.fill_records import fill_records
 from ml4t.backtest.frames import RunFrames, codes_of
 from ml4t.backtest.kernel.outcome import gather_outcome
 from ml4t.backtest.ledger.ledger import Ledger
@@ -80,14 +81,7 @@ def outcome_of_account(
     frames: RunFrames, bars: Bars, decisions: Recorded, initial_cash: float
 ) -> Outcome:
     """Return what came of the run itself."""
-    found = frames.fills
-    fills = np.zeros(found.height, FILL)
-    fills["bar"] = np.searchsorted(bars.times, nanoseconds(found["timestamp"]))
-    fills["asset"] = codes_of(found["asset"], bars.assets)
-    for name in ("plan_idx", "price", "commission"):
-        fills[name] = found[name].to_numpy()
-    sign = np.where((found["side"] == "sell").to_numpy(), -1.0, 1.0)
-    fills["quantity"] = sign * found["quantity"].to_numpy()
+    fills, _ = fill_records(frames, bars.assets)
     equity = frames.equity["equity"].to_numpy()
     return _outcome(equity, fills, decisions.bar_of_plan, bars, decisions, initial_cash)
 
