@@ -59,7 +59,7 @@ def test_folders_of_one_name(tmp_path: Path, capsys: Capture) -> None:
         (["free", "nothing"], "there is no such folder; name the one that a result was saved to"),
         (
             ["free", "."],
-            "the folder holds no result, not even result.json; name the one that a result was",
+            "the folder holds no result, not even result.json; name the one that a ",
         ),
     ],
 )
