@@ -1,0 +1,94 @@
+"""The account against the frictionless portfolio and a benchmark."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from ml4t.backtest.report import style
+from ml4t.backtest.report.libraries import go
+from ml4t.backtest.report.numbers import NOT_DEFINED, day, money, percent
+from ml4t.backtest.report.thin import kept_points, thinning_note
+
+_TITLE = "Equity"
+_NEVER_A_BAR = "The run has no complete bar, so there is no equity to show."
+
+
+def equity_figure(
+    equity: pl.DataFrame,
+    paper: pl.DataFrame | None = None,
+    benchmark: pl.DataFrame | None = None,
+    benchmark_name: str = "benchmark",
+    log: bool = False,
+) -> Any:
+    """Draw equity at every close.
+
+    Parameters
+    ----------
+    equity, paper, benchmark : polars.DataFrame
+        ``timestamp`` and ``equity`` in currency each; the benchmark as what the same cash would
+        have become.
+    benchmark_name : str
+    log : bool
+        A logarithmic axis: equal distances are equal returns.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+    """
+    if not equity.height:
+        return style.nothing_to_draw(_TITLE, _NEVER_A_BAR)
+    kept = kept_points([equity["equity"].to_numpy()])
+    figure = style.new_figure(_TITLE, height=440, note=thinning_note(kept.size, equity.height))
+    lines = [
+        ("account", equity, style.ACCOUNT_LINE),
+        ("without friction", paper, style.PAPER_LINE),
+        (benchmark_name, benchmark, style.BENCHMARK_LINE),
+    ]
+    for name, frame, line in lines:
+        if frame is None:
+            continue
+        points = kept_points([frame["equity"].to_numpy()])
+        figure.add_trace(
+            go.Scatter(
+                x=style.wall_times(frame["timestamp"])[points],
+                y=frame["equity"].to_numpy()[points],
+                name=name,
+                mode="lines" if frame.height > 1 else "markers",
+                line=line,
+                hovertemplate="%{y:,.0f}",
+            )
+        )
+    figure.update_yaxes(
+        title="equity, currency", tickformat=",", type="log" if log else "linear", dtick=None
+    )
+    return figure
+
+
+def equity_sentence(
+    equity: pl.DataFrame,
+    initial_cash: float,
+    paper: pl.DataFrame | None = None,
+    benchmark: pl.DataFrame | None = None,
+    benchmark_name: str = "benchmark",
+) -> str:
+    """Say what the equity figure shows."""
+    if not equity.height:
+        return _NEVER_A_BAR
+    final = float(equity["equity"][-1])
+    text = (
+        f"The account went from {money(initial_cash)} to {money(final)} "
+        f"({percent(final / initial_cash - 1.0, 1, sign=True)}), "
+        f"{day(equity['timestamp'][0])} to {day(equity['timestamp'][-1])}"
+    )
+    others = []
+    if paper is not None and paper.height:
+        others.append(f"the same weights without any friction to {money(paper['equity'][-1])}")
+    if benchmark is not None and benchmark.height:
+        ending = money(benchmark["equity"][-1])
+        if ending != NOT_DEFINED:
+            others.append(f"{benchmark_name} to {ending}")
+    if others:
+        text += f"; {' and '.join(others)}"
+    return text + "."

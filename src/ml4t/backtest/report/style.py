@@ -1,0 +1,96 @@
+"""How all figures look: colours, fonts, axes.
+
+The colours are those of Okabe and Ito (2008), which people with any kind of colour blindness can
+tell apart. A line differs from its neighbours by its dash or its width too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ml4t.backtest.report.libraries import go
+
+BLUE, ORANGE, GREEN, PINK = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
+VERMILLION, SKY, YELLOW, GREY = "#D55E00", "#56B4E9", "#F0E442", "#808080"
+#: Of assets, in this order; blue is `SKY` on a dark page, so that `SKY` is not among them.
+SERIES = (BLUE, ORANGE, GREEN, PINK, VERMILLION, YELLOW)
+#: What is left over beside the series: other assets, and cash.
+OTHERS, CASH = "#A6A6A6", "#D9D9D9"
+GAIN, LOSS, TOTAL = GREEN, VERMILLION, BLUE
+#: The middle of a scale from loss to gain.
+NEUTRAL = "#F4F4F2"
+#: What a dark page shows in place of a colour.
+ON_DARK = {BLUE: SKY, OTHERS: "#8C8C8C", CASH: "#4D4D4D", NEUTRAL: "#262B33"}
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+#: The style of the lines that are compared everywhere.
+ACCOUNT_LINE = {"color": BLUE, "width": 1.8}
+PAPER_LINE = {"color": VERMILLION, "width": 1.3, "dash": "dash"}
+BENCHMARK_LINE = {"color": GREY, "width": 1.3, "dash": "dot"}
+
+_AXIS = {"gridcolor": "#E3E5E8", "linecolor": "#9AA0A6", "zeroline": False, "automargin": True}
+_TEMPLATE = go.layout.Template(
+    layout={
+        "font": {"family": FONT, "size": 13, "color": "#1F2328"},
+        "paper_bgcolor": "white",
+        "plot_bgcolor": "white",
+        "colorway": list(SERIES),
+        "xaxis": {**_AXIS, "showgrid": False, "ticks": "outside", "tickcolor": "#9AA0A6"},
+        "yaxis": _AXIS,
+        "hoverlabel": {"font": {"family": FONT}},
+        "separators": ".,",
+    }
+)
+
+
+def new_figure(title: str, height: int = 380, note: str = "", **layout: Any) -> Any:
+    """Return an empty figure in the style of the report.
+
+    Parameters
+    ----------
+    title : str
+    height : int
+        Pixels; the width is that of the page.
+    note : str
+        What is to be known of the drawing itself, such as that points are left out: stands below
+        the title.
+    layout
+        Further fields of the layout.
+    """
+    heading: dict[str, Any] = {"text": title, "x": 0, "xref": "paper"}
+    if note:
+        heading["subtitle"] = {"text": note}
+    given: dict[str, Any] = {
+        "template": _TEMPLATE,
+        "title": heading,
+        "height": height,
+        "margin": {"l": 60, "r": 16, "t": 84 if note else 64, "b": 40},
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        "hovermode": "x unified",
+        **layout,
+    }
+    return go.Figure(layout=given)
+
+
+def wall_times(times: pl.Series) -> NDArray[np.datetime64]:
+    """Return times as (n,) datetime64[ms] of the clock on the wall, as plotly draws them."""
+    plain = times.dt.replace_time_zone(None).dt.cast_time_unit("ms")
+    found: NDArray[np.datetime64] = plain.to_numpy()
+    return found
+
+
+def nothing_to_draw(title: str, why: str) -> Any:
+    """Return a figure that says why there is nothing in it."""
+    figure = new_figure(title, height=220)
+    figure.update_layout(
+        xaxis={"visible": False},
+        yaxis={"visible": False},
+        annotations=[
+            {"text": why, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5, "showarrow": False}
+        ],
+    )
+    return figure

@@ -1,0 +1,36 @@
+"use strict";
+// Data and library of the page, as `pack.py` packed them.
+
+async function unzipped(id) {
+  const text = document.getElementById(id).textContent.trim();
+  const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(stream).text();
+}
+
+const KINDS = { i4: Int32Array, f4: Float32Array, f8: Float64Array };
+
+function typedArray({ dtype, bdata }) {
+  const bytes = Uint8Array.from(atob(bdata), (letter) => letter.charCodeAt(0));
+  return new KINDS[dtype](bytes.buffer);
+}
+
+// Puts the arrays in the place of the references to them.
+function resolved(value, arrays) {
+  if (Array.isArray(value)) return value.map((part) => resolved(part, arrays));
+  if (value === null || typeof value !== "object") return value;
+  if ("$" in value) return arrays[value.$];
+  return Object.fromEntries(Object.entries(value).map(([k, part]) => [k, resolved(part, arrays)]));
+}
+
+async function unpacked() {
+  const { arrays, ...content } = JSON.parse(await unzipped("payload"));
+  return resolved(content, arrays.map(typedArray));
+}
+
+// By a script element, and not by eval, which the page forbids itself.
+async function loadPlotly() {
+  const script = document.createElement("script");
+  script.textContent = await unzipped("plotly");
+  document.head.append(script);
+}
