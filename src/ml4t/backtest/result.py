@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import polars as pl
@@ -20,6 +20,9 @@ from ml4t.backtest.ledger.books import Books, Violation
 from ml4t.backtest.metrics import performance
 from ml4t.backtest.records import EQUITY, Records
 from ml4t.backtest.weight_frames import weights_frame
+
+if TYPE_CHECKING:
+    from ml4t.backtest.attribution.bridge import Bridge
 
 
 class BacktestResult:
@@ -210,6 +213,33 @@ class BacktestResult:
         but for rows and columns without a number, if there was no more than one plan at a bar.
         """
         return weights_frame(self._frames, self.config.execution_mode, kind)
+
+    def bridge(self, prices: object | None = None) -> Bridge:
+        """Split the account's distance from the paper portfolio into the frictions that made it.
+
+        The paper portfolio is what the requested weights promise: traded in fractions at the close
+        of their decision, free, on credit and short where they say so. The same weights are run
+        again with one friction more each time; what a term holds is the difference that it made.
+        docs/bridge.md says in which order, and why.
+
+        Parameters
+        ----------
+        prices : DataFeed, dataframe or path, optional
+            As in `bars`.
+
+        Returns
+        -------
+        Bridge
+
+        Raises
+        ------
+        ValueError
+            As `bars` does, and for a loaded result whose cost model was written in Python.
+        """
+        # Upward, by a name in the import contract: whoever holds a result looks for it here.
+        from ml4t.backtest.attribution.bridge import make_bridge  # noqa: PLC0415
+
+        return make_bridge(self.config, self._frames, prices)
 
     # ------------------------------------------------------------------ on disk
 
