@@ -13,6 +13,8 @@ from ml4t.backtest.report.thin import kept_points, thinning_note
 
 _TITLE = "Equity"
 _NEVER_A_BAR = "The run has no complete bar, so there is no equity to show."
+# From here on a linear axis hides the beginning.
+_SEVERAL = 5.0
 
 
 def equity_figure(
@@ -44,7 +46,7 @@ def equity_figure(
     lines = [
         ("account", equity, style.ACCOUNT_LINE),
         ("without friction", paper, style.PAPER_LINE),
-        (benchmark_name, benchmark, style.BENCHMARK_LINE),
+        (style.label(benchmark_name), benchmark, style.BENCHMARK_LINE),
     ]
     for name, frame, line in lines:
         if frame is None:
@@ -92,3 +94,12 @@ def equity_sentence(
     if others:
         text += f"; {' and '.join(others)}"
     return text + "."
+
+
+def wants_log(equity: pl.DataFrame) -> bool:
+    """Whether a logarithmic axis shows more: equity has grown or fallen several times over."""
+    if not equity.height:
+        return False
+    values = equity["equity"]
+    low, high = float(values.min()), float(values.max())  # type: ignore[arg-type]
+    return low > 0.0 and high > _SEVERAL * low

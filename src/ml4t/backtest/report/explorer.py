@@ -11,9 +11,10 @@ import polars as pl
 from ml4t.backtest.feed.bars import nanoseconds
 from ml4t.backtest.records import Ints
 from ml4t.backtest.report import style
-from ml4t.backtest.report.numbers import counted, day, money, percent
+from ml4t.backtest.report.numbers import counted, day, money
 from ml4t.backtest.report.pack import Packer
 from ml4t.backtest.result import BacktestResult
+from ml4t.backtest.words import adjustment_in_words, reason_in_words
 
 #: Rows of plans that a page holds: about what a browser reads in a second.
 MOST_ROWS = 100_000
@@ -59,7 +60,9 @@ def explorer_rows(result: BacktestResult, most: int = MOST_ROWS) -> ExplorerRows
     begins = np.flatnonzero(np.diff(number, prepend=-1))
     plan = np.repeat(np.arange(begins.size), np.diff(begins, append=number.size))
     times = rows["timestamp"].gather(pl.Series(begins, dtype=pl.Int64))
-    rows = rows.with_columns(plan=pl.Series(plan, dtype=pl.Int64), filled_weight=_filled(result, rows, plan))
+    rows = rows.with_columns(
+        plan=pl.Series(plan, dtype=pl.Int64), filled_weight=_filled(result, rows, plan)
+    )
     is_idle = _is_idle()
     table = rows.filter(~is_idle)
     keep = _spread(table, begins.size, most)
@@ -94,7 +97,7 @@ def explorer_data(shown: ExplorerRows, packer: Packer) -> dict[str, Any]:
     requested, filled = weights("requested_weight"), weights("filled_weight")
     ordered = packer.array(table["quantity"].to_numpy())
     columns = [
-        {"label": "Asset", "kind": "text", "values": asset["codes"], "names": asset["names"]},
+        {"label": "Asset", "kind": "text", **_text(asset)},
         _percent("Requested", requested, "as the weights asked for it"),
         _percent("Target", weights("target_weight"), "after short, cap and exposure rules"),
         _percent("Before", weights("current_weight"), "held when the rebalance was decided"),
@@ -117,7 +120,7 @@ def explorer_data(shown: ExplorerRows, packer: Packer) -> dict[str, Any]:
             "digits": 2,
             "values": packer.array(table["average_fill_price"].fill_null(np.nan).to_numpy()),
         },
-        {"label": "What and why", "kind": "text", "wide": True, **_texts(packer, _why(table))},
+        {"label": "What and why", "kind": "text", "wide": True, **_text(packer.texts(_why(table)))},
     ]
     return {
         "plans": {
@@ -158,3 +161,61 @@ def _spread(table: pl.DataFrame, n_plans: int, most: int) -> Ints:
     share = most / max(table.height, 1)
     n_kept = n_plans if share >= 1.0 else max(int(n_plans * share), min(2, n_plans))
     return np.unique(np.linspace(0, max(n_plans - 1, 0), n_kept).astype(np.int64))
+
+
+def _percent(label: str, values: Any, note: str) -> dict[str, Any]:
+    return {"label": label, "kind": "percent", "values": values, "note": note}
+
+
+def _text(packed: dict[str, Any]) -> dict[str, Any]:
+    return {"values": packed["codes"], "names": packed["names"]}
+
+
+def _why(table: pl.DataFrame) -> list[str]:
+    """Return of each row what was done and why, in words."""
+    columns = ("reason", "adjustments", "status", "order_reason")
+    told: dict[tuple[Any, ...], str] = {}
+    return [
+        told[key] if key in told else told.setdefault(key, _told(*key))
+        for key in table.select(columns).iter_rows()
+    ]
+
+
+def _told(reason: str, adjustments: str, status: str | None, order_reason: str | None) -> str:
+    texts = [reason_in_words(reason)]
+    if status is not None:
+        texts = [f"Order {status.replace('_', ' ')}"]
+        if order_reason is not None:
+            texts[0] += f": {reason_in_words(order_reason)}"
+    texts += [adjustment_in_words(name) for name in adjustments.split(",") if name]
+    return ". ".join(text.rstrip(".") for text in texts) + "."
+
+
+def _sentences(shown: ExplorerRows) -> list[str]:
+    """Return what each rebalance came to, in words."""
+    is_ordered = pl.col("quantity") != 0.0
+    totals = shown.table.group_by("plan").agg(
+        pl.len().alias("rows"),
+        is_ordered.sum().alias("orders"),
+        pl.col("value").abs().sum(),
+    )
+    found = {row["plan"]: row for row in totals.iter_rows(named=True)}
+    skipped: dict[int, list[str]] = {}
+    reasons = shown.table.filter(~is_ordered).group_by("plan", "reason").len()
+    for plan, reason, count in reasons.sort("plan", "len", "reason", descending=[False, True, False]).iter_rows():
+        skipped.setdefault(plan, []).append(f"{count:,} {reason.replace('_', ' ')}")
+    texts = []
+    for plan, hidden in enumerate(shown.hidden.tolist()):
+        row = found.get(plan)
+        if row is None:
+            texts.append("Nothing was wanted and nothing was held.")
+            continue
+        text = f"{counted(row['rows'], 'asset')}, {counted(row['orders'], 'order')}"
+        if row["orders"]:
+            text += f" worth {money(row['value'])} at the prices of the plan"
+        if plan in skipped:
+            text += f"; no order: {', '.join(skipped[plan])}"
+        if hidden:
+            text += f"; {hidden:,} more neither wanted nor held"
+        texts.append(text + ".")
+    return texts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import datetime
 
 #: What stands where a figure is not defined.
@@ -64,3 +65,14 @@ def day(moment: datetime) -> str:
     """Write a time: the date, and the time of the day where it is not midnight."""
     is_midnight = (moment.hour, moment.minute, moment.second, moment.microsecond) == (0, 0, 0, 0)
     return f"{moment:%Y-%m-%d}" if is_midnight else f"{moment:%Y-%m-%d %H:%M}"
+
+
+def listed_words(parts: Sequence[str]) -> str:
+    """Write a list as a sentence has it.
+
+    Examples
+    --------
+    >>> listed_words(["a", "b", "c"])
+    'a, b and c'
+    """
+    return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))

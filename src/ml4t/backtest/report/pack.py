@@ -93,7 +93,7 @@ def zipped(content: bytes) -> str:
 
 def _small(values: NDArray[Any]) -> NDArray[Any]:
     if values.dtype.kind == "M":
-        return values.astype("M8[ms]").astype("<f8")
+        return np.where(np.isnat(values), np.nan, values.astype("M8[ms]").astype("<f8"))
     if values.dtype.kind not in "iuf":
         raise BacktestError(f"pack: an array of {values.dtype} is not one of numbers or times")
     is_finite = np.isfinite(values)

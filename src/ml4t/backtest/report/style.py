@@ -6,6 +6,7 @@ tell apart. A line differs from its neighbours by its dash or its width too.
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import numpy as np
@@ -94,3 +95,15 @@ def nothing_to_draw(title: str, why: str) -> Any:
         ],
     )
     return figure
+
+
+def label(name: str, most: int = 28) -> str:
+    """Return a name as plotly shows it as it is: without tags, and cut where it is long.
+
+    Examples
+    --------
+    >>> label("<b>A</b>"), label("a name of many letters", most=8)
+    ('&lt;b&gt;A&lt;/b&gt;', 'a name …')
+    """
+    short = name if len(name) <= most else name[: most - 1] + "…"
+    return html.escape(short, quote=False)

@@ -100,7 +100,7 @@ def _line(
     common = {
         "x": x,
         "y": y,
-        "name": name,
+        "name": style.label(name),
         "legendgroup": name,
         "showlegend": row == 1,
         "hovertemplate": "%{y:.1%}",
