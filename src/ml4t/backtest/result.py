@@ -22,7 +22,10 @@ from ml4t.backtest.records import EQUITY, Records
 from ml4t.backtest.weight_frames import weights_frame
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ml4t.backtest.attribution.bridge import Bridge
+    from ml4t.backtest.report.plots import ResultPlots
 
 
 class BacktestResult:
@@ -150,6 +153,11 @@ class BacktestResult:
         """
         return bars_of(self._frames, prices)
 
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the prices, volumes and signals of the run, as a hex string."""
+        return self._frames.fingerprint
+
     def to_pandas(self, name: str) -> Any:
         """Return one of the frames as a pandas DataFrame.
 
@@ -240,6 +248,64 @@ class BacktestResult:
         from ml4t.backtest.attribution.bridge import make_bridge  # noqa: PLC0415
 
         return make_bridge(self.config, self._frames, prices)
+
+    # ------------------------------------------------------------------ to look at
+
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        benchmark: object | None = None,
+        title: str | None = None,
+        prices: object | None = None,
+    ) -> Path:
+        """Write the tearsheet: one HTML file that needs no network.
+
+        The verdict and the bridge, equity, drawdowns, monthly returns, weights, costs, drift, every
+        rebalance asset by asset, trades, the optimizer log, remarks on the data, settings; see
+        docs/report.md. Needs the extra ``report``.
+
+        Parameters
+        ----------
+        path : str or path
+            The file; its folder exists. A file that is there is replaced, once the new one is
+            complete.
+        benchmark : str, dataframe, path, BacktestResult or Benchmark, optional
+            As in `statistics`.
+        title : str, optional
+            Heading of the page.
+        prices : DataFeed, dataframe or path, optional
+            As in `bars`. A loaded result without them has no bridge in its report.
+
+        Returns
+        -------
+        Path
+            Of the file.
+
+        Raises
+        ------
+        ValueError
+            For a path that cannot be written to, a benchmark that cannot be aligned, and prices
+            that are not those of the run.
+        ImportError
+            Without plotly and jinja2; the message holds the pip line.
+
+        Examples
+        --------
+        >>> result.report("report.html", title="Momentum, monthly")  # doctest: +SKIP
+        """
+        from ml4t.backtest.report.tearsheet import write_report  # noqa: PLC0415
+
+        return write_report(self, path, benchmark, title, prices)
+
+    @property
+    def plot(self) -> ResultPlots:
+        """The figures of the run: ``result.plot.equity()`` and others; see `ResultPlots`.
+
+        Needs the extra ``report``.
+        """
+        from ml4t.backtest.report.plots import ResultPlots  # noqa: PLC0415
+
+        return ResultPlots(self)
 
     # ------------------------------------------------------------------ on disk
 

@@ -14,12 +14,12 @@ from ml4t.backtest.report import style
 from ml4t.backtest.report.numbers import counted, day, money
 from ml4t.backtest.report.pack import Packer
 from ml4t.backtest.result import BacktestResult
-from ml4t.backtest.words import adjustment_in_words, reason_in_words
+from ml4t.backtest.words import adjustment_in_words, reason_in_words, status_in_words
 
 #: Rows of plans that a page holds: about what a browser reads in a second.
 MOST_ROWS = 100_000
-# Weights are shown with two decimals of a percent; these are enough for them.
-_WEIGHT_DIGITS = 6
+# Weights are shown with two decimals of a percent: one more than they need.
+_WEIGHT_DIGITS = 5
 
 
 @dataclass(frozen=True)
@@ -184,11 +184,12 @@ def _why(table: pl.DataFrame) -> list[str]:
 def _told(reason: str, adjustments: str, status: str | None, order_reason: str | None) -> str:
     texts = [reason_in_words(reason)]
     if status is not None:
-        texts = [f"Order {status.replace('_', ' ')}"]
+        texts.append(status_in_words(status))
         if order_reason is not None:
-            texts[0] += f": {reason_in_words(order_reason)}"
+            texts[-1] += f" ({reason_in_words(order_reason)})"
     texts += [adjustment_in_words(name) for name in adjustments.split(",") if name]
-    return ". ".join(text.rstrip(".") for text in texts) + "."
+    text = "; ".join(texts)
+    return text[:1].upper() + text[1:]
 
 
 def _sentences(shown: ExplorerRows) -> list[str]:

@@ -18,8 +18,9 @@ from ml4t.backtest.errors import BacktestError
 
 #: Where an array is referred to by its number.
 _REFERENCE = "$"
-# Seven digits are in a float32: up to here there are two of them behind the point.
-_MOST_FLOAT32 = 1e5
+# Seven digits are in a float32: up to here there are two of them behind the point. Nobody reads
+# decimals of what is larger.
+_MOST_DECIMALS = 1e5
 _LARGEST_INT32 = 2**31 - 1
 
 
@@ -33,12 +34,12 @@ class Packer:
     def array(self, values: NDArray[Any]) -> dict[str, int]:
         """Return a reference to an array of numbers or times; an equal one is kept once.
 
-        Whole numbers become int32, others float32 where that holds two decimals of the largest;
-        times become milliseconds since 1970. NaN stays.
+        Whole numbers become int32, and so do large ones, without their decimals; others become
+        float32. Times become milliseconds since 1970, kept as their differences ("dt"), which are
+        nearly all the same. NaN stays.
         """
-        small = _small(values)
+        kind, small = _small(values)
         content = small.tobytes()
-        kind = small.dtype.str[1:]
         place = self._place.setdefault((kind, content), len(self._arrays))
         if place == len(self._arrays):
             packed = base64.b64encode(content).decode("ascii")
@@ -91,16 +92,24 @@ def zipped(content: bytes) -> str:
     return base64.b64encode(gzip.compress(content, 6, mtime=0)).decode("ascii")
 
 
-def _small(values: NDArray[Any]) -> NDArray[Any]:
+def _small(values: NDArray[Any]) -> tuple[str, NDArray[Any]]:
+    """Return a kind of array and its numbers, in few bytes that compress well."""
     if values.dtype.kind == "M":
-        return np.where(np.isnat(values), np.nan, values.astype("M8[ms]").astype("<f8"))
+        moments = values.astype("M8[ms]")
+        if np.isnat(moments).any():
+            numbers = np.where(np.isnat(moments), np.nan, moments.astype(np.int64))
+            return "f8", numbers.astype("<f8")
+        return "dt", np.diff(moments.astype(np.int64), prepend=0).astype("<f8")
     if values.dtype.kind not in "iuf":
         raise BacktestError(f"pack: an array of {values.dtype} is not one of numbers or times")
     is_finite = np.isfinite(values)
     largest = float(np.abs(values[is_finite]).max(initial=0.0))
-    if is_finite.all() and largest <= _LARGEST_INT32 and (np.rint(values) == values).all():
-        return values.astype("<i4")
-    return values.astype("<f4" if largest < _MOST_FLOAT32 else "<f8")
+    if is_finite.all() and largest <= _LARGEST_INT32:
+        whole = np.rint(values)
+        if largest >= _MOST_DECIMALS or (whole == values).all():
+            return "i4", whole.astype("<i4")
+    kind = "f4" if largest < _MOST_DECIMALS else "f8"
+    return kind, values.astype(f"<{kind}")
 
 
 def _plain(flat: NDArray[Any], shape: str) -> list[Any]:
