@@ -258,9 +258,7 @@ def test_basis_points_a_year() -> None:
     prices = pl.DataFrame({"date": [day(0), day(731)], "A": [10.0, 14.4]})
     span = 731 / 365.25
     config = config_of(commission=FixedCommission(23.0))
-    bridge = run_weights(
-        DataFeed.from_wide(prices), {day(0): {"A": 0.5, "B": 0.0}}, config
-    ).bridge()
+    bridge = run_weights(DataFeed.from_wide(prices), {day(0): {"A": 0.5}}, config).bridge()
     annual = {final: 1e4 * ((final / 100.0) ** (1.0 / span) - 1.0) for final in (122.0, 99.0)}
     assert bridge.total["account"] == pytest.approx(99.0)
     assert bridge.bps_per_year["paper"] == pytest.approx(annual[122.0])

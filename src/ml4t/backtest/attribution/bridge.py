@@ -15,7 +15,7 @@ from ml4t.backtest.attribution.counterfactual import (
     outcome_under,
     recorded_decisions,
 )
-from ml4t.backtest.attribution.frictions import FRICTIONS, Rules, ladder
+from ml4t.backtest.attribution.frictions import FRICTIONS, ladder
 from ml4t.backtest.config import BacktestConfig
 from ml4t.backtest.feed.bars import Bars, times_series
 from ml4t.backtest.frames import RunFrames, bars_of
@@ -116,11 +116,8 @@ def make_bridge(config: BacktestConfig, frames: RunFrames, prices: object | None
     decisions = recorded_decisions(frames, bars)
     cash = float(config.initial_cash)
     steps: list[Outcome] = []
-    before: Rules | None = None
-    for rules in ladder(config):
-        is_off = before is not None and rules == before
-        steps.append(steps[-1] if is_off else outcome_under(rules, bars, decisions, cash))
-        before = rules
+    for rules in ladder(config, decisions.schedule.weights):
+        steps.append(steps[-1] if rules is None else outcome_under(rules, bars, decisions, cash))
     steps.append(outcome_of_account(frames, bars, decisions, cash))
 
     finals = np.array([outcome.before[-1] for outcome in steps])

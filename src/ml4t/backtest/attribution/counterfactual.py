@@ -14,8 +14,9 @@ from ml4t.backtest.execution.alignment import AlignedSchedule
 from ml4t.backtest.execution.rebalancer import TargetWeightExecutor
 from ml4t.backtest.feed.bars import Bars, nanoseconds
 from ml4t.backtest.frames import RunFrames
+from ml4t.backtest.kernel.outcome import gather_outcome
 from ml4t.backtest.ledger.ledger import Ledger
-from ml4t.backtest.records import Floats, Ints
+from ml4t.backtest.records import FILL, Floats, Ints, Records
 from ml4t.backtest.replay import replay
 
 
@@ -57,17 +58,6 @@ class Outcome(NamedTuple):
     before: Floats
 
 
-class _Fills(NamedTuple):
-    """Fills as arrays; `decided` is the bar of the plan that sent the order, -1 for none."""
-
-    bar: Ints
-    asset: Ints
-    quantity: Floats
-    price: Floats
-    commission: Floats
-    decided: Ints
-
-
 def recorded_decisions(frames: RunFrames, bars: Bars) -> Recorded:
     """Return the weights that were requested in a run, from its rebalances."""
     rows = frames.rebalances
@@ -91,39 +81,31 @@ def outcome_of_account(
     frames: RunFrames, bars: Bars, decisions: Recorded, initial_cash: float
 ) -> Outcome:
     """Return what came of the run itself."""
-    fills = frames.fills
-    sign = np.where((fills["side"] == "sell").to_numpy(), -1.0, 1.0)
-    found = _Fills(
-        bar=np.searchsorted(bars.times, nanoseconds(fills["timestamp"])),
-        asset=_columns(fills["asset"], bars),
-        quantity=sign * fills["quantity"].to_numpy(),
-        price=fills["price"].to_numpy(),
-        commission=fills["commission"].to_numpy(),
-        decided=_decided(fills["plan_idx"].to_numpy(), decisions.bar_of_plan),
-    )
-    return _outcome(frames.equity["equity"].to_numpy(), found, bars, decisions, initial_cash)
+    found = frames.fills
+    fills = np.zeros(found.height, FILL)
+    fills["bar"] = np.searchsorted(bars.times, nanoseconds(found["timestamp"]))
+    fills["asset"] = _columns(found["asset"], bars)
+    for name in ("plan_idx", "price", "commission"):
+        fills[name] = found[name].to_numpy()
+    sign = np.where((found["side"] == "sell").to_numpy(), -1.0, 1.0)
+    fills["quantity"] = sign * found["quantity"].to_numpy()
+    equity = frames.equity["equity"].to_numpy()
+    return _outcome(equity, fills, decisions.bar_of_plan, bars, decisions, initial_cash)
 
 
 def outcome_under(rules: Rules, bars: Bars, decisions: Recorded, initial_cash: float) -> Outcome:
     """Run the recorded weights under rules and return what came of it."""
     if not bars.times.size:  # of a run that was stopped in its first bar
-        return _nothing(bars, decisions, initial_cash)
+        nothing = np.zeros(0, FILL)
+        return _outcome(np.zeros(0), nothing, decisions.bars, bars, decisions, initial_cash)
     if isinstance(rules, BacktestConfig):
         ledger = _by_event(bars, decisions.schedule, rules)
     else:
         ledger = replay(bars, decisions.schedule, rules)
     fills = ledger.fills.records()
     bar_of_plan = ledger.plans.records()["bar"].astype(np.int64)
-    found = _Fills(
-        bar=fills["bar"].astype(np.int64),
-        asset=fills["asset"].astype(np.int64),
-        quantity=fills["quantity"],
-        price=fills["price"],
-        commission=fills["commission"],
-        decided=_decided(fills["plan_idx"], bar_of_plan),
-    )
     equity = np.ascontiguousarray(ledger.equity["equity"])
-    return _outcome(equity, found, bars, decisions, initial_cash)
+    return _outcome(equity, fills, bar_of_plan, bars, decisions, initial_cash)
 
 
 def _by_event(bars: Bars, schedule: AlignedSchedule, config: BacktestConfig) -> Ledger:
@@ -142,45 +124,23 @@ def _by_event(bars: Bars, schedule: AlignedSchedule, config: BacktestConfig) -> 
 
 
 def _outcome(
-    equity: Floats, fills: _Fills, bars: Bars, decisions: Recorded, initial_cash: float
+    equity: Floats,
+    fills: Records,
+    bar_of_plan: Ints,
+    bars: Bars,
+    decisions: Recorded,
+    initial_cash: float,
 ) -> Outcome:
-    if not bars.times.size:
-        return _nothing(bars, decisions, initial_cash)
-    n_assets = len(bars.assets)
+    pnl = np.zeros(len(bars.assets))
     before = np.full(decisions.bars.size + 1, initial_cash)
-    spent = fills.quantity * fills.price + fills.commission
-    pnl = -_summed(fills.asset, spent, n_assets)
-    held = _summed(fills.asset, fills.quantity, n_assets)
-    is_held = held != 0.0  # an asset without a mark is not
-    pnl[is_held] += held[is_held] * bars.mark[-1, is_held]
-
-    before[1:-1] = equity[decisions.bars[1:]]
-    before[-1] = equity[-1]
-    # What a decision trades at its own close is already in the equity of that bar.
-    at_once = fills.decided == fills.bar
-    bar, asset = fills.bar[at_once], fills.asset[at_once]
-    worth = fills.quantity[at_once] * bars.mark[bar, asset]
-    row = np.searchsorted(decisions.bars, bar)
-    before[1:-1] += _summed(row, spent[at_once] - worth, before.size)[1:-1]
+    if equity.size:
+        moved = np.zeros(decisions.bars.size)
+        row_of_bar = decisions.schedule.row_of_bar
+        gather_outcome(fills, bar_of_plan, row_of_bar, bars.mark, pnl, moved)
+        # What a decision trades at its own close is already in the equity of that bar.
+        before[1:-1] = equity[decisions.bars[1:]] + moved[1:]
+        before[-1] = equity[-1]
     return Outcome(equity, pnl, before)
-
-
-def _nothing(bars: Bars, decisions: Recorded, initial_cash: float) -> Outcome:
-    """Return what came of a run without a bar."""
-    before = np.full(decisions.bars.size + 1, initial_cash)
-    return Outcome(np.zeros(0), np.zeros(len(bars.assets)), before)
-
-
-def _summed(places: Ints, values: Floats, n: int) -> Floats:
-    """Add values up by place, (n,)."""
-    return np.bincount(places, values, n).astype(np.float64)  # of no values it makes integers
-
-
-def _decided(plan_idx: Ints, bar_of_plan: Ints) -> Ints:
-    """Return the bars of plans by number, -1 where there was no plan."""
-    if not bar_of_plan.size:
-        return np.full(plan_idx.size, -1, np.int64)
-    return np.where(plan_idx >= 0, bar_of_plan[np.maximum(plan_idx, 0)], -1)
 
 
 def _columns(names: pl.Series, bars: Bars) -> Ints:

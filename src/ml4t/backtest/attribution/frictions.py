@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 from ml4t.backtest.config import BacktestConfig
 from ml4t.backtest.costs import Costs, NoCommission, NoSlippage
 from ml4t.backtest.enums import CashPolicy, Rounding
+from ml4t.backtest.kernel.outcome import some_adjusted
+from ml4t.backtest.records import Floats
 from ml4t.backtest.replay import RunRules
 
 #: What a counterfactual run is made of: rules for the compiled loop, or, where a cost model is
@@ -33,11 +36,15 @@ class Friction(NamedTuple):
     switched_on : callable
         ``switched_on(so_far, actual)`` returns the rules so far with this friction as it is in
         the actual rules.
+    binds : callable
+        ``binds(weights, actual)``: whether it can make a difference to requested weights,
+        (n_decisions, n_assets). Only a sure no is worth saying: it saves a run.
     """
 
     name: str
     meaning: str
     switched_on: Callable[[RunRules, RunRules], RunRules]
+    binds: Callable[[Floats, RunRules], bool] = lambda weights, actual: True
 
 
 def _delay(so_far: RunRules, actual: RunRules) -> RunRules:
@@ -61,6 +68,10 @@ def _thresholds(so_far: RunRules, actual: RunRules) -> RunRules:
         max_cost_bps=actual.plan.max_cost_bps,
     )
     return so_far._replace(plan=plan)
+
+
+def _some_capped(weights: Floats, actual: RunRules) -> bool:
+    return bool(some_adjusted(weights, actual.plan))
 
 
 def _rounding(so_far: RunRules, actual: RunRules) -> RunRules:
@@ -109,6 +120,7 @@ FRICTIONS = (
         "caps",
         "Weights were set to zero, capped or scaled: shorts, single weights, exposure.",
         _caps,
+        _some_capped,
     ),
     Friction(
         "rounding",
@@ -173,13 +185,15 @@ def without_friction(actual: RunRules) -> RunRules:
     )
 
 
-def ladder(config: BacktestConfig) -> list[Rules]:
+def ladder(config: BacktestConfig, weights: Floats) -> list[Rules | None]:
     """Return the rules of the paper portfolio, then with one friction more each, to all of them.
 
-    Rules that are equal to those before belong to a friction that the run does not have.
+    None where a friction changes nothing, so that its run would be the one before.
 
     Parameters
     ----------
+    weights : (n_decisions, n_assets) array
+        Requested weights, NaN for what is not in the targets.
     config : BacktestConfig
         Of the run. A cost model that is written in Python is no part of compiled rules: from its
         commission on they are configs then, and the plans of those before reckon with no cost.
@@ -187,12 +201,12 @@ def ladder(config: BacktestConfig) -> list[Rules]:
     free = {"commission": NoCommission(), "slippage": NoSlippage()}
     own = config.costs.own_models
     actual = RunRules.of(config.model_copy(update=free) if own else config)
-    rules: list[Rules] = []
     so_far = without_friction(actual)
-    rules.append(so_far)
+    rules: list[Rules | None] = [so_far]
     for friction in FRICTIONS:
-        so_far = friction.switched_on(so_far, actual)
-        rules.append(so_far)
+        before, so_far = so_far, friction.switched_on(so_far, actual)
+        makes_a_difference = so_far != before and friction.binds(weights, actual)
+        rules.append(so_far if makes_a_difference else None)
     if own:
         mentions = config.rebalance.unmentioned
         whole = config.rebalance.model_copy(
@@ -205,9 +219,11 @@ def ladder(config: BacktestConfig) -> list[Rules]:
                 "ignore_if_cost_exceeds_bps": None,
             }
         )
-        rules[-3:] = [
+        steps = [
+            config.model_copy(update={**free, "rebalance": no_threshold}),
             config.model_copy(update={"slippage": free["slippage"], "rebalance": no_threshold}),
             config.model_copy(update={"rebalance": no_threshold}),
             config.model_copy(update={"rebalance": whole}),
         ]
+        rules[-3:] = [None if b == a else b for a, b in pairwise(steps)]
     return rules
