@@ -11,12 +11,12 @@ from datetime import datetime
 
 import polars as pl
 
+from ml4t.backtest import metrics
 from ml4t.backtest.config import BacktestConfig, RebalanceConfig
 from ml4t.backtest.costs import PercentCommission
 from ml4t.backtest.enums import ExecutionMode
 from ml4t.backtest.feed.bars import nanoseconds
 from ml4t.backtest.feed.datafeed import DataFeed
-from ml4t.backtest.metrics import performance
 from ml4t.backtest.optimizers.run import run_provider
 from ml4t.backtest.optimizers.skfolio_weights import SkfolioWeights
 from ml4t.backtest.replay import run_weights
@@ -89,13 +89,15 @@ def _figures(result: BacktestResult, since: datetime) -> dict[str, float]:
     table = result.equity.filter(pl.col("timestamp") >= since)
     equity = table["equity"].to_numpy()
     times = nanoseconds(table["timestamp"])
+    returns, n_years = metrics.simple_returns(equity), metrics.years(times)
+    periods = metrics.periods_per_year(times)
     return result.metrics | {
-        "total_return": performance.total_return(equity),
-        "annual_return": performance.annual_return(equity, times),
-        "volatility": performance.volatility(equity, times),
-        "sharpe_ratio": performance.sharpe_ratio(equity, times),
-        "max_drawdown": performance.max_drawdown(equity),
-        "annual_turnover": result.metrics["turnover"] / performance.years(times),
+        "total_return": metrics.total_return(equity),
+        "annual_return": metrics.annual_return(equity, n_years),
+        "volatility": metrics.volatility(returns, periods),
+        "sharpe_ratio": metrics.sharpe_ratio(returns, periods),
+        "max_drawdown": metrics.max_drawdown(equity),
+        "annual_turnover": result.metrics["turnover"] / n_years,
     }
 
 

@@ -11,14 +11,15 @@ import numpy as np
 import polars as pl
 
 from ml4t.backtest import storage
+from ml4t.backtest.benchmark import as_benchmark
 from ml4t.backtest.config import BacktestConfig
 from ml4t.backtest.errors import InputError, MissingExtraError, listed
-from ml4t.backtest.feed.bars import Bars, nanoseconds
+from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.frames import FRAMES, OPTIMIZATIONS, RunFrames, bars_of
 from ml4t.backtest.ledger.audit import audit_books
 from ml4t.backtest.ledger.books import Books, Violation
-from ml4t.backtest.metrics import performance
 from ml4t.backtest.records import EQUITY, Records
+from ml4t.backtest.run_figures import RunFigures
 from ml4t.backtest.weight_frames import weights_frame
 
 if TYPE_CHECKING:
@@ -394,34 +395,70 @@ class BacktestResult:
         at least in part. `ends_inferred` counts assets whose bars end before the feed does. NaN
         where a figure is not defined.
         """
-        equity = self.equity["equity"].to_numpy()
-        times = nanoseconds(self.equity["timestamp"])
-        # A first bar that trades has a return already, against the cash that was put in.
-        from_cash = np.concatenate([[self.config.initial_cash], equity])
-        fills = self.fills
-        traded = (fills["quantity"] * fills["price"]).to_numpy()
-        at_close = equity[np.searchsorted(times, nanoseconds(fills["timestamp"]))]
-        turnover = float(np.sum(0.5 * traded[at_close > 0.0] / at_close[at_close > 0.0]))
-        span = performance.years(times)
-        executed = fills["plan_idx"].filter(fills["plan_idx"] >= 0).n_unique()
-        return {
-            "initial_cash": float(self.config.initial_cash),
-            "final_equity": float(from_cash[-1]),
-            "total_return": performance.total_return(from_cash),
-            "annual_return": performance.annual_return(from_cash, times),
-            "volatility": performance.volatility(equity, times),
-            "sharpe_ratio": performance.sharpe_ratio(equity, times),
-            "max_drawdown": performance.max_drawdown(from_cash),
-            "turnover": turnover,
-            "annual_turnover": turnover / span if span > 0.0 else float("nan"),
-            "commission": float(np.sum(fills["commission"].to_numpy())),
-            "slippage": float(np.sum(fills["slippage"].to_numpy())),
-            "orders": float(self.orders.height),
-            "fills": float(fills.height),
-            "rebalances_requested": float(self._frames.n_plans),
-            "rebalances_executed": float(executed),
-            "ends_inferred": float(self.ends.height),
-        }
+        return RunFigures(self._frames, self.config.initial_cash).basic()
+
+    def statistics(
+        self,
+        benchmark: object | None = None,
+        prices: object | None = None,
+        periods_per_year: float | None = None,
+        risk_free_rate: float = 0.0,
+    ) -> dict[str, float]:
+        """Return every figure of the run by name, those of `metrics` first.
+
+        Parameters
+        ----------
+        benchmark : str, dataframe, path, BacktestResult or Benchmark, optional
+            An asset of the feed, a frame of levels, or another result; see `as_benchmark`. Without
+            one there are no relative figures.
+        prices : DataFeed, dataframe or path, optional
+            Those of the run; only a result that was loaded needs them, for an asset as benchmark.
+        periods_per_year : float, optional
+            Bars a year; from the times of the bars if it is left out (about 252 for daily ones).
+        risk_free_rate : float
+            Of a year, as a fraction.
+
+        Returns
+        -------
+        dict of str to float
+            The page "Metrics" says what each of them means. NaN where one is not defined.
+
+        Raises
+        ------
+        ValueError
+            For a benchmark that cannot be aligned, and for numbers that are no rate or count.
+        """
+        found = None if benchmark is None else as_benchmark(benchmark, self, prices)
+        figures = RunFigures(self._frames, self.config.initial_cash, periods_per_year)
+        return figures.all(found, risk_free_rate)
+
+    def drawdowns(self, n: int = 10) -> pl.DataFrame:
+        """Return the deepest falls of equity from a high, the deepest first.
+
+        Parameters
+        ----------
+        n : int
+            How many at most.
+
+        Returns
+        -------
+        polars.DataFrame
+            peak (the last time at the high; null for the initial cash, before the first bar),
+            valley, recovery (null while it lasts), depth (a fraction < 0), bars_down (from peak to
+            valley), bars_up (from valley to recovery; null while it lasts).
+        """
+        return RunFigures(self._frames, self.config.initial_cash).drawdowns(n)
+
+    def monthly_returns(self) -> pl.DataFrame:
+        """Return what every month and year gained, by the calendar of the bars' time zone.
+
+        Returns
+        -------
+        polars.DataFrame
+            year, jan to dec, total (of the year), as fractions; the first month begins with the
+            initial cash. Null where there is no bar.
+        """
+        return RunFigures(self._frames, self.config.initial_cash).monthly_returns()
 
     def summary(self) -> str:
         """Return the figures as a readable table."""
