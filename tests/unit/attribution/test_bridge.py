@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from helpers import Values, buy, day, feed_of, run_script, sell
+from helpers import Values, buy, day, feed_of, real_panel, run_script, sell
 from ml4t.backtest import (
     BacktestConfig,
     BacktestResult,
@@ -267,6 +267,13 @@ def test_basis_points_a_year() -> None:
     assert bridge.bps_per_year["difference"] == bridge.bps_per_year["commission"]
 
 
+def test_years_count_from_the_first_decision() -> None:
+    prices = pl.DataFrame({"date": [day(0), day(300), day(1031)], "A": [9.0, 10.0, 14.4]})
+    bridge = run_weights(DataFeed.from_wide(prices), {day(300): {"A": 0.5}}, config_of()).bridge()
+    expected = 1e4 * (1.22 ** (365.25 / 731) - 1.0)
+    assert bridge.bps_per_year["paper"] == pytest.approx(expected)
+
+
 def test_basis_points_of_no_difference() -> None:
     """The slope of the annual return: one currency more is (V / V0) ** (1 / T) / (T V)."""
     prices = pl.DataFrame({"date": [day(0), day(731)], "A": [10.0, 14.4]})
@@ -510,3 +517,34 @@ def test_real_prices(cash: float) -> None:
         other = run_weights(feed, schedule, config.model_copy(update=off)).bridge()
         assert other.total[name] == 0.0
         check_sums(other, cash)
+
+
+def test_real_bars() -> None:
+    """40 stocks with real opens and volumes: a fortune that the volume of a day does not hold."""
+    adjusted = pl.col("adj_close") / pl.col("close")
+    panel = (
+        pl.scan_parquet(real_panel())
+        .filter(pl.col("date") >= pl.date(2015, 1, 1))
+        .with_columns(
+            *(pl.col(name) * adjusted for name in ("open", "high", "low")),
+            close=pl.col("adj_close"),
+            volume=pl.col("volume") / adjusted,
+        )
+        .select("date", "ticker", "open", "high", "low", "close", "volume")
+        .collect()
+    )
+    feed = DataFeed(panel, checks="warn")
+    rows = {feed.timestamps[t]: dict.fromkeys(feed.assets, 0.025) for t in range(0, 1500, 21)}
+    config = BacktestConfig(
+        initial_cash=1e9,
+        commission=PerShareCommission(0.005, minimum=1.0),
+        slippage=PercentSlippage(0.0005),
+        max_participation=0.01,
+        rebalance=RebalanceConfig(min_weight_change=0.001),
+    )
+    bridge = run_weights(feed, rows, config).bridge()
+    check_sums(bridge, 1e9)
+    assert bridge.total["unfilled"] != 0.0
+    assert bridge.total["commission"] < 0.0
+    assert bridge.total["slippage"] < 0.0
+    assert bridge.total["other"] == 0.0

@@ -56,9 +56,9 @@ def test_whole_shares_and_fees_at_the_small_end() -> None:
     growth = [(1_000 - 1 + 180) / 1_000, (1_050 - 1 + 180) / 1_050, (10_000 - 1 + 1_800) / 10_000]
     assert curve["annual_return"].to_list() == pytest.approx([g ** (1 / span) - 1 for g in growth])
     assert curve["paper_return"].to_list() == pytest.approx([1.18 ** (1 / span) - 1.0] * 3)
-    # cost over the average of the two closes, a year
-    average = [(999 + 1179) / 2, (1049 + 1229) / 2, (9999 + 11799) / 2]
-    assert curve["cost_bps"].to_list() == pytest.approx([1e4 / a / span for a in average])
+    # cost over the equity at the close of its bar, a year
+    at_close = [999, 1049, 9999]
+    assert curve["cost_bps"].to_list() == pytest.approx([1e4 / e / span for e in at_close])
     # returns from the cash on: paper 0 and 0.18; the first account -0.001 and 180 / 999
     apart = [-0.001, 180 / 999 - 0.18]
     deviation = abs(apart[0] - apart[1]) / math.sqrt(2)

@@ -19,7 +19,7 @@ from ml4t.backtest.attribution.frictions import FRICTIONS, ladder
 from ml4t.backtest.config import BacktestConfig
 from ml4t.backtest.feed.bars import Bars, times_series
 from ml4t.backtest.frames import RunFrames, bars_of
-from ml4t.backtest.metrics import performance
+from ml4t.backtest.metrics import annual_return, years
 from ml4t.backtest.records import Floats, Ints
 
 #: The terms, in the order in which they lead from the paper to the account.
@@ -51,9 +51,9 @@ class Bridge:
     total : dict of str to float
         In currency; paper and account are final equities.
     bps_per_year : dict of str to float
-        In basis points of return a year; paper and account are annual returns. One factor for all
-        terms leads from currency to basis points, so that they add up too. NaN without a span of
-        time.
+        In basis points of return a year, from the first decision on; paper and account are annual
+        returns. One factor for all terms leads from currency to basis points, so that they add up
+        too. NaN without a span of time.
     by_period : polars.DataFrame
         For each rebalance, ``plan_idx``, ``start`` (its decision; the first period begins with the
         run) and ``end`` (the next decision, or the last bar): profit and loss in currency from
@@ -120,6 +120,7 @@ def make_bridge(config: BacktestConfig, frames: RunFrames, prices: object | None
         steps.append(steps[-1] if rules is None else outcome_under(rules, bars, decisions, cash))
     steps.append(outcome_of_account(frames, bars, decisions, cash))
 
+    first = decisions.bars[0] if decisions.bars.size else 0
     finals = np.array([outcome.before[-1] for outcome in steps])
     total = _items(finals[:, None])[:, 0]
     spans = np.diff(np.stack([outcome.before for outcome in steps]), axis=1)
@@ -127,7 +128,8 @@ def make_bridge(config: BacktestConfig, frames: RunFrames, prices: object | None
     traded = np.flatnonzero((pnl != 0.0).any(axis=0))
     return Bridge(
         total=dict(zip(_NAMES, total.tolist(), strict=True)),
-        bps_per_year=_bps_per_year(total, cash, bars),
+        # Years count from the first decision: before it nothing is promised.
+        bps_per_year=_bps_per_year(total, cash, bars.times[first:]),
         by_period=pl.DataFrame(
             [*_periods(bars, decisions), *_named(_items(spans))],
         ),
@@ -165,12 +167,13 @@ def _periods(bars: Bars, decisions: Recorded) -> list[pl.Series]:
     ]
 
 
-def _bps_per_year(total: Floats, cash: float, bars: Bars) -> dict[str, float]:
-    """Return the items as annual returns, all terms by the same factor."""
+def _bps_per_year(total: Floats, cash: float, times: Ints) -> dict[str, float]:
+    """Return the items as annual returns over `times`, all terms by the same factor."""
     items = dict(zip(_NAMES, total.tolist(), strict=True))
+    span = years(times)
 
     def annual(final: float) -> float:
-        return 1e4 * performance.annual_return(np.array([cash, final]), bars.times)
+        return 1e4 * annual_return(np.array([cash, final]), span)
 
     paper, account = annual(items["paper"]), annual(items["account"])
     difference, final = items["difference"], items["account"]
@@ -178,7 +181,6 @@ def _bps_per_year(total: Floats, cash: float, bars: Bars) -> dict[str, float]:
         factor = (account - paper) / difference
     else:
         # The slope of final equity against annual return: (V / V0) ** (1 / T) - 1.
-        span = performance.years(bars.times)
         factor = (account + 1e4) / (span * final) if span > 0.0 and final > 0.0 else math.nan
     return {name: value * factor for name, value in items.items()} | {
         "paper": paper,
