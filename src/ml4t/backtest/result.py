@@ -13,13 +13,16 @@ import polars as pl
 from ml4t.backtest import storage
 from ml4t.backtest.benchmark import as_benchmark
 from ml4t.backtest.config import BacktestConfig
+from ml4t.backtest.contributions import contributions_frame
 from ml4t.backtest.errors import InputError, MissingExtraError, listed
 from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.frames import FRAMES, OPTIMIZATIONS, RunFrames, bars_of
 from ml4t.backtest.ledger.audit import audit_books
 from ml4t.backtest.ledger.books import Books, Violation
 from ml4t.backtest.records import EQUITY, Records
+from ml4t.backtest.round_trips import round_trips_frame
 from ml4t.backtest.run_figures import RunFigures
+from ml4t.backtest.tracking import Tracking, track
 from ml4t.backtest.weight_frames import weights_frame
 
 if TYPE_CHECKING:
@@ -249,6 +252,94 @@ class BacktestResult:
         from ml4t.backtest.attribution.bridge import make_bridge  # noqa: PLC0415
 
         return make_bridge(self.config, self._frames, prices)
+
+    # ------------------------------------------------------------------ trades and tracking
+
+    def round_trips(self, method: str = "average", prices: object | None = None) -> pl.DataFrame:
+        """Return the round trips with their profit and loss after costs, open ones marked.
+
+        The `pnl` of all rows add up to the final equity less the initial cash, by either method.
+
+        Parameters
+        ----------
+        method : {"average", "fifo"}
+            "average": a row from the fill that opens a position to the one that closes it, or takes
+            it through zero, as in `trades`; what comes in between changes its average cost. "fifo":
+            a sale sells what was bought first; a row for every pair of a purchase and a sale, and
+            one for what is left of a purchase. Commission and slippage of a fill are shared by
+            quantity. For a short the same with sales and purchases exchanged.
+        prices : DataFeed, dataframe or path, optional
+            Those of the run, for `mae` and `mfe` of a result that was loaded: without them these
+            two are null there. They are compared with its fingerprint.
+
+        Returns
+        -------
+        polars.DataFrame
+            In the order of the entries ("fifo": then of the exits):
+
+            - asset, side ("long" or "short");
+            - quantity: units that were entered in all, > 0;
+            - entry_time, exit_time: of the fills; the second is null while it is open;
+            - entry_price, exit_price: means of the fills, after slippage. What is still open
+              counts in the second at its mark at the last close;
+            - pnl: currency, after commission and slippage, what is open at its mark; not with what
+              it would cost to close it. pnl_before_costs: the same without both;
+            - commission, slippage: currency, >= 0;
+            - return: `pnl` over what was entered, ``quantity * entry_price``;
+            - n_fills: how many fills it has, 2 or 1 by "fifo";
+            - n_bars, holding_time: bars of the feed and time from the entry to the exit, for what
+              is open to the last close; 0 within one bar;
+            - mae, mfe: the maximum adverse (<= 0) and favourable (>= 0) excursion while it was
+              held, as fractions of the average cost of a unit at that time (by "fifo": of
+              `entry_price`). For a long: the lowest low, the highest high, over that cost, less 1;
+              for a short the other way around. 0 where the price was never on that side;
+            - is_open.
+
+        Raises
+        ------
+        ValueError
+            For another method, and for prices that are not those of the run.
+
+        Notes
+        -----
+        Which bars count for `mae` and `mfe`: all those between entry and exit. The bar of a fill at
+        its close (SAME_BAR, ``fill_price="close"``, market-on-close) counts whole for what was held
+        before, and not for what is held after. Of a fill before the close it is the other way
+        around: an entry sees all of its bar, an exit nothing of it. That is so at the open; inside
+        the bar (limits, stops, hl2, vwap) it is an assumption, as nobody knows the time. The price
+        of an exit itself always counts.
+        """
+        return round_trips_frame(self._frames, self.config, method, prices)
+
+    def contributions(self) -> pl.DataFrame:
+        """Return what each asset that was traded has added to the outcome; by name.
+
+        Returns
+        -------
+        polars.DataFrame
+            asset; pnl (currency, after costs, what is held at its mark; settlements of assets that
+            ended are in it); contribution (`pnl` over the initial cash: they add up to the total
+            return); commission, slippage (currency); n_fills; n_round_trips (as in `trades`, an
+            open one included); bars_held (closes at which it was held); average_weight (the mean
+            over all closes that have equity, 0 where it was not held).
+        """
+        return contributions_frame(self._frames, self.config)
+
+    def tracking(self, band: float = 0.05) -> Tracking:
+        """Return how near the account was to its target weights, and what kept it from them.
+
+        Parameters
+        ----------
+        band : float
+            Drift of an asset, as a fraction of equity, above which a close counts as out of band;
+            0 < band < 1.
+
+        Raises
+        ------
+        ValueError
+            For a band out of its range.
+        """
+        return track(self._frames, self.config, band)
 
     # ------------------------------------------------------------------ to look at
 
