@@ -17,6 +17,14 @@ _TITLE = "From paper to account"
 # The axis starts above zero if the terms would not be seen else: they span less than this of it.
 _SEEN_FROM = 0.5
 _LABELS = {"paper": "without friction", "account": "account"}
+_WORDS = {
+    "caps": "caps on weights",
+    "rounding": "rounding to whole shares",
+    "cash_shortage": "short cash",
+    "unfilled": "unfilled quantity",
+    "thresholds": "skipped trades",
+    "other": "what no friction explains",
+}
 
 
 def bridge_figure(bridge: Bridge) -> Any:
@@ -44,7 +52,13 @@ def bridge_figure(bridge: Bridge) -> Any:
         )
     texts.append(money(values[-1]))
     low, high = _range(values)
-    figure = style.new_figure(_TITLE, height=400, hovermode="closest", showlegend=False)
+    figure = style.new_figure(
+        _TITLE,
+        height=400,
+        note=f"The axis starts at {money(low)}, not at zero." if low > 0.0 else "",
+        hovermode="closest",
+        showlegend=False,
+    )
     figure.add_trace(
         go.Waterfall(
             x=[label(name) for name in names],
@@ -60,8 +74,7 @@ def bridge_figure(bridge: Bridge) -> Any:
             hovertemplate="%{x}: %{text}<extra></extra>",
         )
     )
-    title = "final equity, currency" + (f" (axis starts at {money(low)})" if low > 0.0 else "")
-    figure.update_yaxes(title=title, tickformat=",", range=[low, high])
+    figure.update_yaxes(title_text="final equity, currency", tickformat=",", range=[low, high])
     return figure
 
 
@@ -76,7 +89,7 @@ def bridge_sentence(bridge: Bridge) -> str:
         return "Nothing stood between the weights and the account: both come to the same."
 
     def worded(name: str) -> str:
-        return f"{label(name)} ({money(total[name], sign=True)}, {bps(a_year[name], sign=True)} a year)"
+        return f"{in_words(name)} ({money(total[name], sign=True)}, {bps(a_year[name], sign=True)} a year)"
 
     way = "less" if difference < 0.0 else "more"
     text = (
@@ -85,7 +98,9 @@ def bridge_sentence(bridge: Bridge) -> str:
     )
     if math.isfinite(a_year["difference"]):
         text += f", {bps(abs(a_year['difference']))} of return a year"
-    return f"{text}. The largest terms are {listed_words([worded(n) for n in present[:3]])}."
+    largest = [worded(name) for name in present[:3]]
+    verb = "The largest terms are" if len(largest) > 1 else "All of it is"
+    return f"{text}. {verb} {listed_words(largest)}."
 
 
 def bridge_table(bridge: Bridge) -> StaticTable:
@@ -107,6 +122,11 @@ def bridge_table(bridge: Bridge) -> StaticTable:
 def label(term: str) -> str:
     """Return a term as it is written for people."""
     return _LABELS.get(term, term.replace("_", " "))
+
+
+def in_words(term: str) -> str:
+    """Return a term as a sentence has it."""
+    return _WORDS.get(term, label(term))
 
 
 def _present(bridge: Bridge) -> list[str]:

@@ -80,7 +80,7 @@ def growth_figure(runs: dict[str, pl.DataFrame], of_cash: dict[str, float]) -> A
     """
     lines = {name: frame["equity"].to_numpy() / of_cash[name] for name, frame in runs.items()}
     figure = _lines_figure("Growth of 1", 420, runs, lines, "%{y:.3f}")
-    figure.update_yaxes(title="multiple of the initial cash", tickformat=",.2f")
+    figure.update_yaxes(title_text="multiple of the initial cash", tickformat=",.2f")
     return figure
 
 
@@ -91,7 +91,7 @@ def drawdowns_figure(runs: dict[str, pl.DataFrame], of_cash: dict[str, float]) -
         for name, frame in runs.items()
     }
     figure = _lines_figure("Drawdown", 320, runs, lines, "%{y:.1%}")
-    figure.update_yaxes(title="below the highest close", tickformat=".0%")
+    figure.update_yaxes(title_text="below the highest close", tickformat=".0%")
     return figure
 
 
@@ -118,6 +118,7 @@ def _lines_figure(
                 hovertemplate=hover,
             )
         )
+    figure.update_xaxes(type="date")
     return figure
 
 

@@ -60,7 +60,7 @@ def contributions_figure(contributions: pl.DataFrame) -> Any:
     room = [min(float(pnl.min()), 0.0), max(float(pnl.max()), 0.0) + 0.25 * span]
     if room[0] < 0.0:
         room[0] -= 0.25 * span
-    figure.update_xaxes(title="currency, after costs", tickformat=",", range=room)
+    figure.update_xaxes(title_text="currency, after costs", tickformat=",", range=room)
     figure.update_yaxes(
         tickmode="array",
         tickvals=list(range(ranked.height)),

@@ -28,14 +28,15 @@ def costs_figure(fills: pl.DataFrame, equity: pl.DataFrame) -> Any:
     -------
     plotly.graph_objects.Figure
     """
-    if not fills.height:
+    if not fills.height or not equity.height:
         return style.nothing_to_draw(_TITLE, _NO_FILL)
     figure = make_subplots(
-        rows=1,
-        cols=2,
-        horizontal_spacing=0.12,
-        subplot_titles=("added up", "a year, against the mean equity of the year"),
-        figure=style.new_figure(_TITLE, hovermode="x", barmode="stack"),
+        rows=2,
+        cols=1,
+        vertical_spacing=0.14,
+        figure=style.new_figure(
+            _TITLE, height=480, hovermode="x", barmode="stack", **style.LEGEND_BELOW
+        ),
     )
     paid = _by_time(fills, equity)
     of_years = costs_by_year(fills, equity)
@@ -64,18 +65,22 @@ def costs_figure(fills: pl.DataFrame, equity: pl.DataFrame) -> Any:
                 hovertemplate="%{y:.1f} bps",
                 **common,
             ),
-            row=1,
-            col=2,
+            row=2,
+            col=1,
         )
-    figure.update_yaxes(title="currency", tickformat=",", rangemode="tozero", row=1, col=1)
-    figure.update_yaxes(title="bps of equity", tickformat=",", row=1, col=2)
-    figure.update_xaxes(tickformat="d", row=1, col=2)
+    figure.update_layout(margin={"b": 70})
+    figure.update_yaxes(
+        title_text="added up, currency", tickformat=",", rangemode="tozero", row=1, col=1
+    )
+    figure.update_yaxes(title_text="of a year, bps of equity", tickformat=",", row=2, col=1)
+    figure.update_xaxes(type="date", row=1, col=1)
+    figure.update_xaxes(tickformat="d", row=2, col=1)
     return figure
 
 
 def costs_sentence(fills: pl.DataFrame, equity: pl.DataFrame) -> str:
     """Say what the figure of costs shows."""
-    if not fills.height:
+    if not fills.height or not equity.height:
         return _NO_FILL
     commission, slippage = float(fills["commission"].sum()), float(fills["slippage"].sum())
     traded = float((fills["quantity"] * fills["price"]).sum())
@@ -109,7 +114,9 @@ def costs_by_year(fills: pl.DataFrame, equity: pl.DataFrame) -> pl.DataFrame:
     of_year = pl.col("timestamp").dt.year().alias("year")
     means = equity.group_by(of_year).agg(pl.col("equity").mean()).sort("year")
     paid = fills.group_by(of_year).agg(pl.col("commission").sum(), pl.col("slippage").sum())
-    joined = means.join(paid, on="year", how="left").fill_null(0.0)
+    joined = means.join(paid, on="year", how="left").with_columns(
+        pl.col("commission", "slippage").fill_null(0.0)
+    )
     is_positive = pl.col("equity") > 0.0
     return joined.select(
         "year",

@@ -42,7 +42,12 @@ def drawdown_figure(
         return style.nothing_to_draw(_TITLE, _NEVER_A_BAR)
     depth = _depths(equity, initial_cash)
     kept = kept_points([depth])
-    figure = style.new_figure(_TITLE, height=300, note=thinning_note(kept.size, equity.height))
+    figure = style.new_figure(
+        _TITLE,
+        height=300,
+        note=thinning_note(kept.size, equity.height),
+        showlegend=benchmark is not None,
+    )
     figure.add_trace(
         go.Scatter(
             x=style.wall_times(equity["timestamp"])[kept],
@@ -67,7 +72,8 @@ def drawdown_figure(
                 hovertemplate="%{y:.1%}",
             )
         )
-    figure.update_yaxes(title="below the highest close", tickformat=".0%")
+    figure.update_xaxes(type="date")
+    figure.update_yaxes(title_text="below the highest close", tickformat=".0%")
     return figure
 
 

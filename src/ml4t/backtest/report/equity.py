@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from ml4t.backtest.report import style
-from ml4t.backtest.report.libraries import go
+from ml4t.backtest.report.libraries import go, make_subplots
 from ml4t.backtest.report.numbers import NOT_DEFINED, day, money, percent
 from ml4t.backtest.report.thin import kept_points, thinning_note
 
@@ -24,7 +25,7 @@ def equity_figure(
     benchmark_name: str = "benchmark",
     log: bool = False,
 ) -> Any:
-    """Draw equity at every close.
+    """Draw equity at every close, and below it what the account lost to friction.
 
     Parameters
     ----------
@@ -42,7 +43,17 @@ def equity_figure(
     if not equity.height:
         return style.nothing_to_draw(_TITLE, _NEVER_A_BAR)
     kept = kept_points([equity["equity"].to_numpy()])
-    figure = style.new_figure(_TITLE, height=440, note=thinning_note(kept.size, equity.height))
+    has_paper = paper is not None
+    figure = make_subplots(
+        rows=1 + has_paper,
+        cols=1,
+        shared_xaxes=True,
+        vertical_spacing=0.05,
+        row_heights=[0.76, 0.24][: 1 + has_paper],
+        figure=style.new_figure(
+            _TITLE, height=520 if has_paper else 420, note=thinning_note(kept.size, equity.height)
+        ),
+    )
     lines = [
         ("account", equity, style.ACCOUNT_LINE),
         ("without friction", paper, style.PAPER_LINE),
@@ -60,12 +71,57 @@ def equity_figure(
                 mode="lines" if frame.height > 1 else "markers",
                 line=line,
                 hovertemplate="%{y:,.0f}",
-            )
+            ),
+            row=1,
+            col=1,
         )
+    figure.update_xaxes(type="date")
     figure.update_yaxes(
-        title="equity, currency", tickformat=",", type="log" if log else "linear", dtick=None
+        title_text="equity, currency",
+        tickformat=",",
+        type="log" if log else "linear",
+        dtick=_log_step(equity) if log else None,
+        row=1,
+        col=1,
     )
+    # What the page needs to change the scale.
+    figure.update_layout(meta={"log_step": _log_step(equity)})
+    if paper is not None:
+        _add_distance(figure, equity, paper)
     return figure
+
+
+def _add_distance(figure: Any, equity: pl.DataFrame, paper: pl.DataFrame) -> None:
+    """Draw what the account has more or less than the portfolio without friction."""
+    without = paper["equity"].to_numpy()
+    distance = equity["equity"].to_numpy() / np.where(without > 0.0, without, np.nan) - 1.0
+    kept = kept_points([distance])
+    figure.add_trace(
+        go.Scatter(
+            x=style.wall_times(equity["timestamp"])[kept],
+            y=distance[kept],
+            name="account against without friction",
+            mode="lines" if equity.height > 1 else "markers",
+            line={"color": style.BLUE, "width": 1},
+            fill="tozeroy",
+            showlegend=False,
+            hovertemplate="%{y:.2%}",
+        ),
+        row=2,
+        col=1,
+    )
+    figure.update_yaxes(title_text="against<br>no friction", tickformat=".1%", row=2, col=1)
+
+
+def _log_step(equity: pl.DataFrame) -> str:
+    """Return where a logarithmic axis has its labels: at 1, 2, 5, or at all of 1 to 9."""
+    return "D2" if _spread(equity) > _SEVERAL else "D1"
+
+
+def _spread(equity: pl.DataFrame) -> float:
+    """Return the highest equity over the lowest; NaN where that is not positive."""
+    low, high = float(equity["equity"].min()), float(equity["equity"].max())  # type: ignore[arg-type]
+    return high / low if low > 0.0 else float("nan")
 
 
 def equity_sentence(
@@ -98,8 +154,4 @@ def equity_sentence(
 
 def wants_log(equity: pl.DataFrame) -> bool:
     """Whether a logarithmic axis shows more: equity has grown or fallen several times over."""
-    if not equity.height:
-        return False
-    values = equity["equity"]
-    low, high = float(values.min()), float(values.max())  # type: ignore[arg-type]
-    return low > 0.0 and high > _SEVERAL * low
+    return bool(equity.height) and _spread(equity) > _SEVERAL

@@ -95,7 +95,9 @@ def explorer_data(shown: ExplorerRows, packer: Packer) -> dict[str, Any]:
 
     asset = packer.texts(table["asset"])
     requested, filled = weights("requested_weight"), weights("filled_weight")
-    ordered = packer.array(table["quantity"].to_numpy())
+    is_ordered = pl.col("quantity") != 0.0
+    signed = table.select(pl.when(is_ordered).then(pl.col("quantity"))).to_series()
+    ordered = packer.array(signed.fill_null(np.nan).to_numpy())
     columns = [
         {"label": "Asset", "kind": "text", **_text(asset)},
         _percent("Requested", requested, "as the weights asked for it"),
@@ -104,13 +106,13 @@ def explorer_data(shown: ExplorerRows, packer: Packer) -> dict[str, Any]:
         _percent("Planned", weights("planned_weight"), "if every order fills whole"),
         _percent("Filled", filled, "held at the first close after the orders could fill"),
         {
-            "label": "Shares ordered",
+            "label": "Order, shares",
             "kind": "quantity",
             "sign": True,
             "values": ordered,
         },
         {
-            "label": "Shares filled",
+            "label": "Filled, shares",
             "kind": "quantity",
             "values": packer.array(table["filled_quantity"].fill_null(np.nan).to_numpy()),
         },

@@ -15,7 +15,7 @@ from ml4t.backtest.report.numbers import counted, percent
 _TITLE = "Returns by month"
 _NEVER_A_BAR = "The run has no complete bar, so there are no returns."
 _MONTHS = tuple("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())
-_ROW, _AROUND = 22, 90
+_ROW, _AROUND = 22, 74
 
 
 def monthly_figure(monthly: pl.DataFrame) -> Any:
@@ -37,18 +37,21 @@ def monthly_figure(monthly: pl.DataFrame) -> Any:
         _TITLE,
         height=max(_ROW * monthly.height + _AROUND, 180),
         hovermode="closest",
+        showlegend=False,
     )
     # A month alone sets the scale: a year is a sum of them, and only its sign and text matter.
     known = np.abs(months[np.isfinite(months)])
     scale = float(np.quantile(known, 0.98)) if known.size else 0.01
+    # Between the months and the year.
+    nothing = np.full(monthly.height, np.nan)
     figure.add_trace(
         go.Heatmap(
-            x=[*_MONTHS, "year"],
+            x=[*_MONTHS, "", "year"],
             y=[str(year) for year in monthly["year"]],
-            z=np.round(np.column_stack([months, totals]), 5),
+            z=np.round(np.column_stack([months, nothing, totals]), 5),
             zmin=-max(scale, 1e-4),
             zmax=max(scale, 1e-4),
-            colorscale=[[0.0, style.VERMILLION], [0.5, style.NEUTRAL], [1.0, style.BLUE]],
+            colorscale=[[0.5 * k, color] for k, color in enumerate(style.SCALE)],
             texttemplate="%{z:.1%}",
             textfont={"size": 11},
             hovertemplate="%{x} %{y}: %{z:.2%}<extra></extra>",
@@ -58,8 +61,9 @@ def monthly_figure(monthly: pl.DataFrame) -> Any:
             showscale=False,
         )
     )
+    figure.update_layout(margin={"b": 12})
     figure.update_xaxes(side="top", showgrid=False, type="category", ticks="")
-    figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
+    figure.update_yaxes(autorange="reversed", showgrid=False, type="category", ticks="")
     return figure
 
 

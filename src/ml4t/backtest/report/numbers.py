@@ -9,6 +9,7 @@ from datetime import datetime
 #: What stands where a figure is not defined.
 NOT_DEFINED = "n/a"
 _MINUS = "\N{MINUS SIGN}"
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def number(value: float, digits: int = 0, sign: bool = False) -> str:
@@ -33,13 +34,13 @@ def money(value: float, sign: bool = False) -> str:
 def percent(fraction: float, digits: int = 1, sign: bool = False) -> str:
     """Write a fraction as a percentage."""
     text = number(100.0 * fraction, digits, sign)
-    return text if text == NOT_DEFINED else f"{text} %"
+    return text if text == NOT_DEFINED else f"{text}{_NO_BREAK}%"
 
 
 def bps(value: float, sign: bool = False) -> str:
     """Write basis points: whole from 10 on, with one digit below."""
     text = number(value, 0 if abs(value) >= 10.0 else 1, sign)
-    return text if text == NOT_DEFINED else f"{text} bps"
+    return text if text == NOT_DEFINED else f"{text}{_NO_BREAK}bps"
 
 
 def quantity(value: float, sign: bool = False) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml4t.backtest.errors import BacktestError
+from ml4t.backtest.report import style
 
 #: Where an array is referred to by its number.
 _REFERENCE = "$"
@@ -59,7 +60,9 @@ class Packer:
         """
         found = figure.to_plotly_json()
         layout = {k: v for k, v in found["layout"].items() if k not in ("template", "title")}
-        layout["margin"] = {**layout.get("margin", {}), "t": 40}
+        is_noted = bool(figure_note(figure))
+        room = style.TITLE_HEIGHT + style.NOTE_HEIGHT * is_noted
+        layout["margin"] = {**layout["margin"], "t": layout["margin"]["t"] - room}
         return {"data": self._walk(found["data"]), "layout": self._walk(layout)}
 
     def compressed(self, content: dict[str, Any]) -> str:

@@ -40,7 +40,12 @@ def rolling_sharpe_figure(
     if not np.isfinite(ratio).any():
         return style.nothing_to_draw(_TITLE, _TOO_SHORT)
     kept = kept_points([ratio])
-    figure = style.new_figure(_TITLE, height=300, note=thinning_note(kept.size, ratio.size))
+    figure = style.new_figure(
+        _TITLE,
+        height=300,
+        note=thinning_note(kept.size, ratio.size),
+        showlegend=benchmark is not None,
+    )
     lines = [("account", equity, style.ACCOUNT_LINE)]
     if benchmark is not None:
         lines.append((style.label(benchmark_name), benchmark, style.BENCHMARK_LINE))
@@ -58,7 +63,8 @@ def rolling_sharpe_figure(
             )
         )
     figure.add_hline(y=0.0, line={"color": style.GREY, "width": 1})
-    figure.update_yaxes(title="Sharpe ratio", tickformat=".1f")
+    figure.update_xaxes(type="date")
+    figure.update_yaxes(title_text="Sharpe ratio", tickformat=".1f")
     return figure
 
 

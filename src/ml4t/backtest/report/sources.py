@@ -76,6 +76,8 @@ class Sources:
     def _bridge_or_reason(self) -> tuple[Bridge | None, str]:
         if not self.result.equity.height:
             return None, "The run has no complete bar, so there is nothing to compare."
+        if not self.result.rebalances.height:
+            return None, "No weights were ever requested, so that nothing was promised: no bridge."
         try:
             return self.result.bridge(self._prices), ""
         except BacktestError as error:

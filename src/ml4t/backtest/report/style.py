@@ -22,10 +22,10 @@ SERIES = (BLUE, ORANGE, GREEN, PINK, VERMILLION, YELLOW)
 #: What is left over beside the series: other assets, and cash.
 OTHERS, CASH = "#A6A6A6", "#D9D9D9"
 GAIN, LOSS, TOTAL = GREEN, VERMILLION, BLUE
-#: The middle of a scale from loss to gain.
-NEUTRAL = "#F4F4F2"
+#: A scale from loss to gain. Its blue is one that a dark page keeps: white figures stand on it.
+SCALE = ("#D55E00", "#F4F4F2", "#0071B1")
 #: What a dark page shows in place of a colour.
-ON_DARK = {BLUE: SKY, OTHERS: "#8C8C8C", CASH: "#4D4D4D", NEUTRAL: "#262B33"}
+ON_DARK = {BLUE: SKY, OTHERS: "#8C8C8C", CASH: "#4D4D4D", SCALE[1]: "#262B33"}
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 #: The style of the lines that are compared everywhere.
@@ -33,7 +33,19 @@ ACCOUNT_LINE = {"color": BLUE, "width": 1.8}
 PAPER_LINE = {"color": VERMILLION, "width": 1.3, "dash": "dash"}
 BENCHMARK_LINE = {"color": GREY, "width": 1.3, "dash": "dot"}
 
-_AXIS = {"gridcolor": "#E3E5E8", "linecolor": "#9AA0A6", "zeroline": False, "automargin": True}
+_AXIS = {
+    "gridcolor": "#E3E5E8",
+    "linecolor": "#9AA0A6",
+    "zeroline": False,
+    "automargin": True,
+    "title": {"standoff": 12, "font": {"size": 12}},
+}
+#: Pixels above a figure that its title takes, and a note below it.
+TITLE_HEIGHT, NOTE_HEIGHT = 28, 20
+#: A legend below the axes, where panels leave it no room above.
+LEGEND_BELOW = {
+    "legend": {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"}
+}
 _TEMPLATE = go.layout.Template(
     layout={
         "font": {"family": FONT, "size": 13, "color": "#1F2328"},
@@ -65,12 +77,15 @@ def new_figure(title: str, height: int = 380, note: str = "", **layout: Any) -> 
     heading: dict[str, Any] = {"text": title, "x": 0, "xref": "paper"}
     if note:
         heading["subtitle"] = {"text": note}
+    heading_height = TITLE_HEIGHT + NOTE_HEIGHT * bool(note)
+    # A legend stands above the axes, where there is one and nothing else is said.
+    above = 12 if "legend" in layout or layout.get("showlegend") is False else 40
     given: dict[str, Any] = {
         "template": _TEMPLATE,
         "title": heading,
         "height": height,
-        "margin": {"l": 60, "r": 16, "t": 84 if note else 64, "b": 40},
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        "margin": {"l": 60, "r": 16, "t": above + heading_height, "b": 40},
+        "legend": {"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom"},
         "hovermode": "x unified",
         **layout,
     }

@@ -26,7 +26,6 @@ def trades_grid(trips: pl.DataFrame, packer: Packer) -> dict[str, Any]:
     packer : Packer
     """
     shown = trips.tail(MOST_ROWS).with_columns(costs=pl.col("commission") + pl.col("slippage"))
-    state = pl.when(pl.col("is_open")).then(pl.lit("open")).otherwise(pl.lit("closed"))
 
     def number(label: str, name: str, kind: str = "number", **more: Any) -> dict[str, Any]:
         values = shown[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
@@ -35,9 +34,8 @@ def trades_grid(trips: pl.DataFrame, packer: Packer) -> dict[str, Any]:
     columns = [
         _texts("Asset", shown["asset"], packer),
         _texts("Side", shown["side"], packer),
-        _texts("State", shown.select(state).to_series(), packer),
         _times("Entry", shown["entry_time"], packer),
-        _times("Exit", shown["exit_time"], packer),
+        {**_times("Exit", shown["exit_time"], packer), "blank": "open"},
         number("Shares", "quantity", "quantity"),
         number("Entry price", "entry_price", digits=2),
         number("Exit price", "exit_price", digits=2),
@@ -45,8 +43,8 @@ def trades_grid(trips: pl.DataFrame, packer: Packer) -> dict[str, Any]:
         number("Return", "return", "percent", digits=1, sign=True),
         number("Costs", "costs", digits=0),
         number("Bars", "n_bars"),
-        number("Worst", "mae", "percent", digits=1, sign=True),
-        number("Best", "mfe", "percent", digits=1, sign=True),
+        number("Worst", "mae", "percent", digits=1, sign=True, note="lowest while held, against its cost"),
+        number("Best", "mfe", "percent", digits=1, sign=True, note="highest while held, against its cost"),
     ]
     return {"columns": columns, "one": "round trip", "several": "round trips"}
 
@@ -64,9 +62,11 @@ def log_grid(asked: pl.DataFrame, packer: Packer) -> dict[str, Any]:
             "digits": 3,
             "values": packer.array(shown["seconds"].to_numpy()),
         },
-        _texts("Fallback", shown["fallback"], packer),
-        _texts("Message", shown["message"], packer, wide=True),
-        _texts("Warnings", shown["warnings"], packer, wide=True),
+        *(
+            _texts(name.capitalize(), shown[name], packer, wide=name != "fallback")
+            for name in ("fallback", "message", "warnings")
+            if shown[name].null_count() < shown.height
+        ),
     ]
     return {"columns": columns, "one": "answer", "several": "answers"}
 

@@ -34,7 +34,7 @@ def drift_figure(tracking: Tracking) -> Any:
     -------
     plotly.graph_objects.Figure
     """
-    over_time = tracking.over_time
+    over_time = _from_the_first_on(tracking)
     if not over_time.height:
         return style.nothing_to_draw(_TITLE, _NO_PLAN)
     distance = over_time["distance"].fill_null(np.nan).to_numpy()
@@ -64,25 +64,33 @@ def drift_figure(tracking: Tracking) -> Any:
             hovertemplate="%{y:.2%} %{customdata}",
         )
     )
-    figure.add_hline(
-        y=tracking.band, line={"color": style.VERMILLION, "width": 1, "dash": "dash"},
-        annotation={"text": f"band {percent(tracking.band, 0)}", "font": {"size": 11}},
+    figure.add_trace(
+        go.Scatter(
+            x=times[[0, -1]],
+            y=[tracking.band] * 2,
+            name=f"band for an asset, {percent(tracking.band, 0)}",
+            mode="lines",
+            line={"color": style.VERMILLION, "width": 1.4, "dash": "dash"},
+            hoverinfo="skip",
+        )
     )
-    figure.update_yaxes(title="of equity", tickformat=".1%", rangemode="tozero")
+    figure.update_xaxes(type="date")
+    figure.update_yaxes(title_text="of equity", tickformat=".1%", rangemode="tozero")
     return figure
 
 
 def drift_sentence(tracking: Tracking) -> str:
     """Say what the figure of drift shows."""
-    over_time = tracking.over_time
-    if not over_time.height:
+    over_time = _from_the_first_on(tracking)
+    distance = over_time["distance"].drop_nulls()
+    if not len(distance):
         return _NO_PLAN
-    found = tracking.summary
     text = (
-        f"The account was {percent(found['average_distance'], 1)} of equity away from its target "
-        f"weights on average, at the most {percent(found['largest_distance'], 1)}"
+        f"Once its first rebalance could trade, the account was {percent(_known(distance.mean()))} "
+        "of equity away from its target weights on average, at the most "
+        f"{percent(_known(distance.max()))}"
     )
-    out = tracking.days_out_of_band
+    out = int(over_time["out_of_band"].sum())
     text += (
         f"; at {counted(out, 'close', 'closes')} of {over_time.height:,} an asset was more than "
         f"{percent(tracking.band, 0)} off"
@@ -130,5 +138,11 @@ def outcome_sentence(tracking: Tracking) -> str:
     return f"Of {counted(int(found['rebalances']), 'rebalance')}: {', '.join(parts)}."
 
 
-def _known(value: float | None) -> float:
-    return float("nan") if value is None else value
+def _from_the_first_on(tracking: Tracking) -> pl.DataFrame:
+    """Return the closes after that of the first decision, where all may still be cash."""
+    over_time = tracking.over_time
+    return over_time[1:] if over_time.height > 1 else over_time
+
+
+def _known(value: Any) -> float:
+    return float("nan") if value is None else float(value)

@@ -45,7 +45,7 @@ def turnover_figure(tracking: Tracking) -> Any:
                 hovertemplate="%{y:.1%}",
             )
         )
-    figure.update_yaxes(title="of equity", tickformat=".0%", rangemode="tozero")
+    figure.update_yaxes(title_text="of equity", tickformat=".0%", rangemode="tozero")
     figure.update_xaxes(tickformat="d")
     return figure
 
@@ -60,7 +60,8 @@ def turnover_sentence(tracking: Tracking) -> str:
     years = _by_year(tracking)
     text = (
         f"{counted(plans.height, 'rebalance')} asked for a turnover of "
-        f"{percent(requested, 0)} of equity in all, and {percent(executed, 0)} was traded"
+        f"{percent(requested / years.height, 0)} of equity in a calendar year on average, and "
+        f"{percent(executed / years.height, 0)} was traded"
     )
     if requested > 0.0:
         text += f" ({percent(executed / requested, 0)} of it)"

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import math
 
-from ml4t.backtest.report.bridge import label
+from ml4t.backtest.report.bridge import in_words
 from ml4t.backtest.report.numbers import NOT_DEFINED, bps, day, money, number, percent
 from ml4t.backtest.report.sections import Tile
 from ml4t.backtest.report.sources import Sources
-
-# A term below this part of the difference is not worth naming.
-_WORTH_NAMING = 0.05
 
 
 def verdict_tiles(found: Sources) -> list[Tile]:
@@ -49,7 +46,7 @@ def verdict_sentences(found: Sources) -> list[str]:
         text += f" in {number(figures['years'], 1)} years"
     if math.isfinite(figures["annual_return"]):
         text += f", {percent(figures['annual_return'], 2)} a year"
-    sentences = [text + f".{_friction(found)}"]
+    sentences = [" ".join(filter(None, (text + ".", _friction(found))))]
     if not figures["fills"]:
         sentences.append("Nothing was ever traded.")
     if found.benchmark is not None:
@@ -79,21 +76,33 @@ def _friction(found: Sources) -> str:
         return ""
     lost = -a_year["difference"]
     paper = percent(1e-4 * a_year["paper"], 2)
+    since = f"From the first decision on, {_first_decision(found)}, "
     if round(abs(lost), 1) == 0.0:
-        return f" That is what the same weights earn without any friction ({paper})."
-    text = f" The same weights would have earned {paper} without any friction: trading "
-    text += f"{'took' if lost > 0.0 else 'added'} {bps(abs(lost))} a year"
-    largest = max(bridge.terms, key=lambda term: lost * -a_year[term])
-    share = -a_year[largest] / lost
-    if share > _WORTH_NAMING and len([t for t in bridge.terms if bridge.total[t]]) > 1:
-        text += f", {'most' if share > 0.5 else 'the largest part'} of it by {label(largest)}"
+        return f"{since}the account earned what the weights promise, {paper} a year."
+    text = (
+        f"{since}the account earned {percent(1e-4 * a_year['account'], 2)} a year, and the same "
+        f"weights without any friction {paper}: trading {'took' if lost > 0.0 else 'added'} "
+        f"{bps(abs(lost))} a year"
+    )
+    terms = [term for term in bridge.terms if bridge.total[term] != 0.0]
+    largest = max(terms, key=lambda term: -a_year[term] / lost)
+    if len(terms) > 1:
+        text += f", the largest part of it by {in_words(largest)} ({bps(abs(a_year[largest]))})"
     return text + "."
+
+
+def _first_decision(found: Sources) -> str:
+    return day(found.result.rebalances["timestamp"][0])
 
 
 def _beside_return(found: Sources) -> str:
     parts = []
-    if found.bridge is not None:
-        parts.append(f"{percent(1e-4 * found.bridge.bps_per_year['paper'], 2)} without friction")
+    if found.bridge is not None and math.isfinite(found.bridge.bps_per_year["paper"]):
+        a_year = found.bridge.bps_per_year
+        parts.append(
+            f"from the first decision {percent(1e-4 * a_year['account'], 2)}, without friction "
+            f"{percent(1e-4 * a_year['paper'], 2)}"
+        )
     if found.benchmark is not None:
         value = found.statistics["benchmark_annual_return"]
         parts.append(f"{found.benchmark_name} {percent(value, 2)}")

@@ -52,10 +52,13 @@ def weights_figure(
         rows=2,
         cols=1,
         shared_xaxes=True,
-        vertical_spacing=0.1,
-        subplot_titles=("requested", "held"),
+        vertical_spacing=0.06,
         figure=style.new_figure(
-            _TITLE, height=560, note=_note(at.size, equity.height), hovermode="x"
+            _TITLE,
+            height=520,
+            note=_note(at.size, equity.height),
+            hovermode="x",
+            **style.LEGEND_BELOW,
         ),
     )
     # The last request stands until the run ends.
@@ -67,7 +70,11 @@ def weights_figure(
             figure.add_trace(
                 _line(name, x, matrix[:, k], colors[k], shape, row, has_short), row=row, col=1
             )
-    figure.update_yaxes(title="weight", tickformat=".0%", rangemode="tozero")
+    figure.update_layout(margin={"b": 80})
+    figure.update_xaxes(type="date")
+    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+    figure.update_yaxes(title_text="requested weight", row=1, col=1)
+    figure.update_yaxes(title_text="held weight", row=2, col=1)
     return figure
 
 

@@ -5,7 +5,7 @@ const NARROW = 600;
 const CONFIG = {
   displaylogo: false,
   responsive: true,
-  modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "toImage"],
+  modeBarButtons: [["zoom2d", "pan2d", "resetScale2d"]],
 };
 
 function isDark() {
@@ -23,6 +23,7 @@ function pageTemplate() {
     tickcolor: cssColor("--axis"),
     zeroline: false,
     automargin: true,
+    title: { standoff: 12, font: { size: 12 } },
   };
   return {
     layout: {
@@ -44,6 +45,37 @@ function pageTemplate() {
       },
     },
   };
+}
+
+// What a phone can show: short figures, no text in small cells, bars that lie, and a finger that
+// scrolls the page and not the chart.
+function narrowed({ data, layout }) {
+  const axes = Object.keys(layout).filter((name) => /^[xy]axis/.test(name));
+  layout = { ...layout, margin: { ...layout.margin, l: 40, r: 8 }, font: { size: 11 }, dragmode: false };
+  for (const name of axes) {
+    layout[name] = { ...layout[name], fixedrange: true };
+    if (layout[name].tickformat === ",") layout[name].tickformat = "~s";
+  }
+  data = data.map((trace) => {
+    if (trace.type === "heatmap") return { ...trace, texttemplate: "" };
+    if (trace.type === "bar" && trace.orientation === "h") {
+      return { ...trace, text: trace.text.map((text) => text.replace(/ \(.*/, "")), textposition: "auto" };
+    }
+    if (trace.type !== "waterfall") return trace;
+    const text = trace.text.map((words) => words.split("<br>").pop());
+    return { ...trace, x: trace.y, y: trace.x, orientation: "h", text };
+  });
+  const heatmap = data.find(({ type }) => type === "heatmap");
+  if (heatmap) {
+    const letters = heatmap.x.map((name) => (name.length === 3 ? name[0] : name));
+    Object.assign(layout.xaxis, { tickmode: "array", tickvals: heatmap.x, ticktext: letters, tickangle: 0 });
+  }
+  if (data.some(({ type }) => type === "waterfall")) {
+    const [low, high] = layout.yaxis.range;
+    layout.xaxis = { ...layout.yaxis, range: [low, high + 0.25 * (high - low)], nticks: 4 };
+    layout.yaxis = { autorange: "reversed", fixedrange: true };
+  }
+  return { data, layout, config: { ...CONFIG, displayModeBar: false } };
 }
 
 class Charts {
@@ -70,16 +102,18 @@ class Charts {
 
   // Draws a figure, or another one in its place.
   show(box, figure) {
-    const { data, layout } = this.inScheme(figure, box);
+    const { data, layout, config } = this.inScheme(figure, box);
     box.textContent = "";
-    Plotly.newPlot(box, data, layout, CONFIG);
+    Plotly.newPlot(box, data, layout, config);
     this.drawn.set(box, figure);
   }
 
-  redraw() {
+  // Draws anew what is drawn: all, or one figure.
+  redraw(name) {
     for (const [box, figure] of this.drawn) {
-      const { data, layout } = this.inScheme(figure, box);
-      Plotly.react(box, data, layout, CONFIG);
+      if (name && figure !== this.figures[name]) continue;
+      const { data, layout, config } = this.inScheme(figure, box);
+      Plotly.react(box, data, layout, config);
     }
   }
 
@@ -94,15 +128,12 @@ class Charts {
       if (value === null || typeof value !== "object" || ArrayBuffer.isView(value)) return value;
       return Object.fromEntries(Object.entries(value).map(([k, part]) => [k, swap(part)]));
     };
-    const layout = { ...swap(figure.layout), template: pageTemplate() };
-    let data = swap(figure.data);
-    if (box.clientWidth < NARROW) {
-      layout.margin = { ...layout.margin, l: 44, r: 8 };
-      layout.font = { size: 11 };
-      // Figures in small cells are not legible: the colour and the touch tell them.
-      data = data.map((trace) => (trace.type === "heatmap" ? { ...trace, texttemplate: "" } : trace));
-    }
-    return { data, layout };
+    const found = {
+      data: swap(figure.data),
+      layout: { ...swap(figure.layout), template: pageTemplate() },
+      config: CONFIG,
+    };
+    return box.clientWidth < NARROW ? narrowed(found) : found;
   }
 }
 
@@ -114,12 +145,10 @@ function bindScale(charts) {
         button.setAttribute("aria-pressed", String(button === target));
       }
       const name = group.dataset.scaleOf;
-      charts.figures[name].layout.yaxis.type = target.dataset.scale;
-      for (const [box, figure] of charts.drawn) {
-        if (figure === charts.figures[name]) {
-          Plotly.relayout(box, { "yaxis.type": target.dataset.scale, "yaxis.autorange": true });
-        }
-      }
+      const { yaxis, meta } = charts.figures[name].layout;
+      yaxis.type = target.dataset.scale;
+      yaxis.dtick = yaxis.type === "log" ? meta.log_step : null;
+      charts.redraw(name);
     });
   }
 }

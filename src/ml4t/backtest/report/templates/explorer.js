@@ -21,8 +21,13 @@ class Explorer {
     this.onlyTraded.addEventListener("change", () => this.choose(this.chosen));
     box.querySelector(".explorer-back").addEventListener("click", () => this.choose(this.chosen - 1));
     box.querySelector(".explorer-next").addEventListener("click", () => this.choose(this.chosen + 1));
-    this.choose(last);
+    this.choose(this.lastWithOrder() ?? last);
     this.makeAssetChart();
+  }
+
+  lastWithOrder() {
+    const row = this.data.ordered.findLastIndex((quantity) => !Number.isNaN(quantity));
+    return row < 0 ? null : this.data.plans.start.findLastIndex((start) => start <= row);
   }
 
   choose(plan) {
@@ -36,7 +41,7 @@ class Explorer {
     this.sentence.textContent = sentence[this.chosen];
     const rows = [];
     for (let row = start[this.chosen]; row < start[this.chosen + 1]; row++) {
-      if (!this.onlyTraded.checked || this.data.ordered[row] !== 0) rows.push(row);
+      if (!this.onlyTraded.checked || !Number.isNaN(this.data.ordered[row])) rows.push(row);
     }
     this.grid.setRows(rows);
   }

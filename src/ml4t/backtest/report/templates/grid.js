@@ -1,8 +1,8 @@
 "use strict";
 // A table that sorts by any of its columns, is filtered by a text, and is shown page by page.
 //
-// A column: {label, kind, values, names?, digits?, sign?, note?}. `values` is an array with a value
-// a row; with `names`, of codes into them (-1: nothing). NaN: nothing.
+// A column: {label, kind, values, names?, digits?, sign?, note?, wide?, blank?}. `values` is an array with a value
+// a row; with `names`, of codes into them (-1: nothing). NaN: nothing, which is written as `blank`.
 
 const MINUS = "\u2212";
 
@@ -36,7 +36,7 @@ function valueOf(column, row) {
 
 function textOf(column, row) {
   const value = valueOf(column, row);
-  return value === null ? "" : WRITERS[column.kind](value, column);
+  return value === null ? column.blank ?? "" : WRITERS[column.kind](value, column);
 }
 
 function element(name, properties = {}, ...children) {
@@ -153,7 +153,7 @@ class Grid {
     this.columns.forEach((column, k) => {
       const cell = element(k === 0 ? "th" : "td", { textContent: textOf(column, row) });
       if (k === 0) cell.scope = "row";
-      if (column.kind !== "text" && column.kind !== "time") cell.className = "num";
+      if (column.kind !== "text") cell.className = column.kind === "time" ? "time" : "num";
       else if (column.wide) cell.className = "wide";
       line.append(cell);
     });

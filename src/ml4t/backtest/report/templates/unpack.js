@@ -1,9 +1,15 @@
 "use strict";
 // Data and library of the page, as `pack.py` packed them.
 
+function bytesOf(base64) {
+  const letters = atob(base64);
+  const bytes = new Uint8Array(letters.length);
+  for (let k = 0; k < letters.length; k++) bytes[k] = letters.charCodeAt(k);
+  return bytes;
+}
+
 async function unzipped(id) {
-  const text = document.getElementById(id).textContent.trim();
-  const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const packed = bytesOf(document.getElementById(id).textContent.trim());
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Response(stream).text();
 }
@@ -11,8 +17,7 @@ async function unzipped(id) {
 const KINDS = { i4: Int32Array, f4: Float32Array, f8: Float64Array, dt: Float64Array };
 
 function typedArray({ dtype, bdata }) {
-  const bytes = Uint8Array.from(atob(bdata), (letter) => letter.charCodeAt(0));
-  const found = new KINDS[dtype](bytes.buffer);
+  const found = new KINDS[dtype](bytesOf(bdata).buffer);
   // Times are kept as the differences from each to the next.
   if (dtype === "dt") for (let k = 1; k < found.length; k++) found[k] += found[k - 1];
   return found;
