@@ -1,4 +1,4 @@
-"""Figures of a result, its tearsheet, and pages that compare results. Needs the extra ``report``."""
+"""Figures of a result, its tearsheet, and pages that compare results: the extra ``report``."""
 
 from ml4t.backtest.report.compare import compare_report
 from ml4t.backtest.report.plots import ResultPlots

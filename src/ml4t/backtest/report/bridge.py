@@ -28,7 +28,7 @@ _WORDS = {
 
 
 def bridge_figure(bridge: Bridge) -> Any:
-    """Draw the bridge: final equity on paper, each friction of the run, final equity of the account.
+    """Draw the bridge from the final equity on paper to that of the account.
 
     Frictions that the run does not have are left out.
 
@@ -89,7 +89,8 @@ def bridge_sentence(bridge: Bridge) -> str:
         return "Nothing stood between the weights and the account: both come to the same."
 
     def worded(name: str) -> str:
-        return f"{in_words(name)} ({money(total[name], sign=True)}, {bps(a_year[name], sign=True)} a year)"
+        amount, rate = money(total[name], sign=True), bps(a_year[name], sign=True)
+        return f"{in_words(name)} ({amount}, {rate} a year)"
 
     way = "less" if difference < 0.0 else "more"
     text = (
@@ -140,8 +141,9 @@ def _range(values: list[float]) -> tuple[float, float]:
     levels = np.cumsum([values[0], *values[1:-1]])
     low, high = float(levels.min()), float(levels.max())
     span = high - low
-    if low <= 0.0 or span > _SEEN_FROM * high:
+    if low <= 0.0 or span > _SEEN_FROM * high or not span > 0.0:
         low = min(low, 0.0)
-        return low - 0.1 * (high - low) * (low < 0.0), high + 0.18 * (high - low)
+        room = max(high - low, 1e-9)
+        return low - 0.1 * room * (low < 0.0), high + 0.18 * room
     # The two totals stay tall enough to be bars.
     return max(low - 0.8 * span, 0.0), high + 0.35 * span

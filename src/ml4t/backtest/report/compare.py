@@ -80,7 +80,7 @@ def growth_figure(runs: dict[str, pl.DataFrame], of_cash: dict[str, float]) -> A
     """
     lines = {name: frame["equity"].to_numpy() / of_cash[name] for name, frame in runs.items()}
     figure = _lines_figure("Growth of 1", 420, runs, lines, "%{y:.3f}")
-    figure.update_yaxes(title_text="multiple of the initial cash", tickformat=",.2f")
+    figure.update_yaxes(title_text="multiple of the initial cash", tickformat=",~f")
     return figure
 
 
@@ -91,7 +91,7 @@ def drawdowns_figure(runs: dict[str, pl.DataFrame], of_cash: dict[str, float]) -
         for name, frame in runs.items()
     }
     figure = _lines_figure("Drawdown", 320, runs, lines, "%{y:.1%}")
-    figure.update_yaxes(title_text="below the highest close", tickformat=".0%")
+    figure.update_yaxes(title_text="below the highest close", tickformat="~%")
     return figure
 
 
@@ -183,7 +183,9 @@ def _page(runs: dict[str, Sources], title: str) -> str:
 
 def _best(runs: dict[str, Sources]) -> str:
     known = {
-        name: run.statistics for name, run in runs.items() if np.isfinite(run.statistics["annual_return"])
+        name: run.statistics
+        for name, run in runs.items()
+        if np.isfinite(run.statistics["annual_return"])
     }
     if len(known) < 2:
         return "Fewer than two of the runs have a return that is defined."

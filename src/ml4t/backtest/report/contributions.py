@@ -64,7 +64,7 @@ def contributions_figure(contributions: pl.DataFrame) -> Any:
     figure.update_yaxes(
         tickmode="array",
         tickvals=list(range(ranked.height)),
-        ticktext=[style.label(name, most=20) for name in ranked["asset"]],
+        ticktext=[style.label(name, most=24) for name in ranked["asset"]],
         autorange="reversed",
         showgrid=False,
     )

@@ -13,6 +13,7 @@ from ml4t.backtest.report.numbers import bps, counted, money
 
 _TITLE = "Costs"
 _NO_FILL = "Nothing was traded, so nothing was paid."
+_FREE = "Neither commission nor slippage was charged."
 _KINDS = (("commission", style.BLUE), ("slippage", style.ORANGE))
 
 
@@ -30,6 +31,8 @@ def costs_figure(fills: pl.DataFrame, equity: pl.DataFrame) -> Any:
     """
     if not fills.height or not equity.height:
         return style.nothing_to_draw(_TITLE, _NO_FILL)
+    if not sum(_paid(fills)) > 0.0:
+        return style.nothing_to_draw(_TITLE, _FREE)
     figure = make_subplots(
         rows=2,
         cols=1,
@@ -74,7 +77,7 @@ def costs_figure(fills: pl.DataFrame, equity: pl.DataFrame) -> Any:
     )
     figure.update_yaxes(title_text="of a year, bps of equity", tickformat=",", row=2, col=1)
     figure.update_xaxes(type="date", row=1, col=1)
-    figure.update_xaxes(tickformat="d", row=2, col=1)
+    figure.update_xaxes(**style.years_axis(of_years["year"]), row=2, col=1)
     return figure
 
 
@@ -82,9 +85,11 @@ def costs_sentence(fills: pl.DataFrame, equity: pl.DataFrame) -> str:
     """Say what the figure of costs shows."""
     if not fills.height or not equity.height:
         return _NO_FILL
-    commission, slippage = float(fills["commission"].sum()), float(fills["slippage"].sum())
+    commission, slippage = _paid(fills)
     traded = float((fills["quantity"] * fills["price"]).sum())
     paid = 1e4 * (commission + slippage) / traded if traded > 0.0 else float("nan")
+    if not commission + slippage > 0.0:
+        return f"{counted(fills.height, 'fill')} traded {money(traded)}. {_FREE}"
     text = (
         f"{counted(fills.height, 'fill')} traded {money(traded)} and paid {money(commission)} in "
         f"commission and {money(slippage)} in slippage: {bps(paid)} of what was traded"
@@ -128,6 +133,11 @@ def costs_by_year(fills: pl.DataFrame, equity: pl.DataFrame) -> pl.DataFrame:
             for name, _ in _KINDS
         ),
     )
+
+
+def _paid(fills: pl.DataFrame) -> tuple[float, float]:
+    """Return commission and slippage of all fills."""
+    return float(fills["commission"].sum()), float(fills["slippage"].sum())
 
 
 def _by_time(fills: pl.DataFrame, equity: pl.DataFrame) -> pl.DataFrame:

@@ -71,9 +71,7 @@ def _late(bars: Bars) -> list[str]:
     if late.size:
         order = late[np.argsort(-bars.first_bars[late], kind="stable")]
         names = [f"{bars.assets[i]} ({day(bars.timestamps[bars.first_bars[i]])})" for i in order]
-        remarks.append(
-            f"{counted(late.size, 'asset')} begin later than the data: {_named(names)}."
-        )
+        remarks.append(f"{counted(late.size, 'asset')} begin later than the data: {_named(names)}.")
     if never.size:
         names = [bars.assets[i] for i in never]
         remarks.append(f"{counted(never.size, 'asset')} never have a bar: {_named(names)}.")

@@ -73,7 +73,9 @@ def drawdown_figure(
             )
         )
     figure.update_xaxes(type="date")
-    figure.update_yaxes(title_text="below the highest close", tickformat=".0%")
+    figure.update_yaxes(title_text="below the highest close", tickformat="~%")
+    if not (depth < 0.0).any():
+        figure.update_yaxes(range=[-0.01, 0.001])
     return figure
 
 
@@ -93,7 +95,7 @@ def drawdown_sentence(equity: pl.DataFrame, initial_cash: float) -> str:
     if below > 0.0:
         text += f"; at {percent(below, 0)} of the closes the account stood more than 10 % below"
     now = float(depth[-1])
-    return f"{text}. It ended {'at its high' if now == 0.0 else f'{percent(now)} from it'}."
+    return f"{text}. It ended {'at its high' if now == 0.0 else f'{percent(-now)} below its high'}."
 
 
 def drawdown_rows(drawdowns: pl.DataFrame) -> StaticTable | None:

@@ -110,7 +110,7 @@ def _add_distance(figure: Any, equity: pl.DataFrame, paper: pl.DataFrame) -> Non
         row=2,
         col=1,
     )
-    figure.update_yaxes(title_text="against<br>no friction", tickformat=".1%", row=2, col=1)
+    figure.update_yaxes(title_text="against<br>no friction", tickformat="~%", row=2, col=1)
 
 
 def _log_step(equity: pl.DataFrame) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ml4t.backtest.feed.bars import nanoseconds
 from ml4t.backtest.records import Ints
 from ml4t.backtest.report import style
 from ml4t.backtest.report.numbers import counted, day, money
@@ -205,7 +204,9 @@ def _sentences(shown: ExplorerRows) -> list[str]:
     found = {row["plan"]: row for row in totals.iter_rows(named=True)}
     skipped: dict[int, list[str]] = {}
     reasons = shown.table.filter(~is_ordered).group_by("plan", "reason").len()
-    for plan, reason, count in reasons.sort("plan", "len", "reason", descending=[False, True, False]).iter_rows():
+    for plan, reason, count in reasons.sort(
+        "plan", "len", "reason", descending=[False, True, False]
+    ).iter_rows():
         skipped.setdefault(plan, []).append(f"{count:,} {reason.replace('_', ' ')}")
     texts = []
     for plan, hidden in enumerate(shown.hidden.tolist()):

@@ -14,7 +14,10 @@ from ml4t.backtest.report.numbers import counted, percent
 
 _TITLE = "Returns by month"
 _NEVER_A_BAR = "The run has no complete bar, so there are no returns."
-_MONTHS = tuple("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())
+_MONTHS = (
+    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
+    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+)
 _ROW, _AROUND = 22, 74
 
 
@@ -35,7 +38,7 @@ def monthly_figure(monthly: pl.DataFrame) -> Any:
     months, totals = _values(monthly)
     figure = style.new_figure(
         _TITLE,
-        height=max(_ROW * monthly.height + _AROUND, 180),
+        height=_ROW * monthly.height + _AROUND,
         hovermode="closest",
         showlegend=False,
     )
@@ -87,7 +90,8 @@ def monthly_sentence(monthly: pl.DataFrame) -> str:
         )
     years = totals[np.isfinite(totals)]
     if years.size > 1:
-        text += f". {int((years < 0.0).sum())} of {years.size} calendar years lost"
+        n_lost = int((years < 0.0).sum())
+        text += f". {n_lost or 'None'} of {years.size} calendar years lost"
     return text + "."
 
 

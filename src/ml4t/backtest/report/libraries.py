@@ -8,6 +8,7 @@ try:
     import jinja2
     import plotly
     import plotly.graph_objects as go
+    from markupsafe import Markup
     from plotly.subplots import make_subplots
 except ImportError as missing:
     raise MissingExtraError(
@@ -15,4 +16,4 @@ except ImportError as missing:
         'run: pip install "ml4t-backtest[report]"'
     ) from None
 
-__all__ = ["go", "jinja2", "make_subplots", "plotly"]
+__all__ = ["Markup", "go", "jinja2", "make_subplots", "plotly"]

@@ -62,6 +62,11 @@ def counted(n: int, one: str, several: str | None = None) -> str:
     return f"{n:,} {one if n == 1 else several or one + 's'}"
 
 
+def span(years: float) -> str:
+    """Write a span of time: years, or days where it is less than one year."""
+    return f"{number(years, 1)} years" if years >= 1.0 else counted(round(365.25 * years), "day")
+
+
 def day(moment: datetime) -> str:
     """Write a time: the date, and the time of the day where it is not midnight."""
     is_midnight = (moment.hour, moment.minute, moment.second, moment.microsecond) == (0, 0, 0, 0)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ml4t.backtest.errors import ResultError, shown
 from ml4t.backtest.report import style
-from ml4t.backtest.report.libraries import jinja2, plotly
+from ml4t.backtest.report.libraries import Markup, jinja2, plotly
 from ml4t.backtest.report.pack import Packer, zipped
 
 _TEMPLATES = "templates"
@@ -46,7 +46,7 @@ def render(template: str, context: dict[str, Any], content: dict[str, Any], pack
         "payload": packer.compressed({"on_dark": style.ON_DARK, **content}),
         "plotly": zipped(_plotly_script()),
     }
-    own = {name: jinja2.utils.markupsafe.Markup(text) for name, text in parts.items()}
+    own = {name: Markup(text) for name, text in parts.items()}
     page: str = environment.get_template(template).render(**context, **own)
     return page
 

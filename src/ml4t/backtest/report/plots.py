@@ -24,8 +24,8 @@ class ResultPlots:
     """The figures of a result; `BacktestResult.plot` is one.
 
     Every method returns a ``plotly.graph_objects.Figure``. `benchmark` is anything that
-    `BacktestResult.statistics` takes as one; `prices` are those of the run, which only a result that
-    was loaded needs.
+    `BacktestResult.statistics` takes as one; `prices` are those of the run, which only a result
+    that was loaded needs.
 
     Parameters
     ----------

@@ -64,7 +64,7 @@ def rolling_sharpe_figure(
         )
     figure.add_hline(y=0.0, line={"color": style.GREY, "width": 1})
     figure.update_xaxes(type="date")
-    figure.update_yaxes(title_text="Sharpe ratio", tickformat=".1f")
+    figure.update_yaxes(title_text="Sharpe ratio", tickformat="~f")
     return figure
 
 

@@ -1,4 +1,4 @@
-"""What a page is made of: sections with sentences, charts and tables, as the template reads them."""
+"""What a page is made of, as the template reads it: sections of sentences, charts and tables."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class StaticTable:
-    """A table of written cells. The columns `numbers` are set to the right; `fold`: hidden first."""
+    """A table of written cells; the columns `numbers` stand to the right, `fold` hides it first."""
 
     caption: str
     heads: Sequence[str]

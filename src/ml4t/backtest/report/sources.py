@@ -14,6 +14,8 @@ from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.result import BacktestResult
 from ml4t.backtest.tracking import Tracking
 
+_NO_PROMISE = "No weights were ever requested, so there is no promise to compare the account with."
+
 
 class Sources:
     """A result, what it is compared with, and what follows from both.
@@ -77,7 +79,7 @@ class Sources:
         if not self.result.equity.height:
             return None, "The run has no complete bar, so there is nothing to compare."
         if not self.result.rebalances.height:
-            return None, "No weights were ever requested, so that nothing was promised: no bridge."
+            return None, _NO_PROMISE
         try:
             return self.result.bridge(self._prices), ""
         except BacktestError as error:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
-from ml4t.backtest.report.numbers import bps, money, number, percent
+from ml4t.backtest.report.numbers import NOT_DEFINED, bps, money, number, percent
 from ml4t.backtest.report.sections import StaticTable
 
 
@@ -17,7 +18,7 @@ def _fine_percent(value: float) -> str:
 
 
 def _days(value: float) -> str:
-    return f"{number(value, 1)} days"
+    return f"{number(value, 1)} days" if math.isfinite(value) else NOT_DEFINED
 
 
 #: How a figure is written; a plain number where nothing is said here.
@@ -97,14 +98,19 @@ def written(name: str, value: float) -> str:
 
 def figure_label(name: str) -> str:
     """Return the name of a figure as it is written for people."""
-    return _LABELS.get(name, name.replace("_", " "))
+    words = _LABELS.get(name, name.replace("_", " "))
+    for person in ("sharpe", "sortino", "calmar"):
+        words = words.replace(person, person.capitalize())
+    return words
 
 
 def statistics_table(
     runs: Mapping[str, Mapping[str, float]], caption: str, fold: str = ""
 ) -> StaticTable:
     """Return figures of runs beside each other, a column a run."""
-    names: Sequence[str] = list(dict.fromkeys(name for figures in runs.values() for name in figures))
+    names: Sequence[str] = list(
+        dict.fromkeys(name for figures in runs.values() for name in figures)
+    )
     rows = [
         (
             figure_label(name),

@@ -43,9 +43,10 @@ _AXIS = {
 #: Pixels above a figure that its title takes, and a note below it.
 TITLE_HEIGHT, NOTE_HEIGHT = 28, 20
 #: A legend below the axes, where panels leave it no room above.
-LEGEND_BELOW = {
+LEGEND_BELOW: dict[str, Any] = {
     "legend": {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"}
 }
+_FEW_YEARS = 8
 _TEMPLATE = go.layout.Template(
     layout={
         "font": {"family": FONT, "size": 13, "color": "#1F2328"},
@@ -92,6 +93,14 @@ def new_figure(title: str, height: int = 380, note: str = "", **layout: Any) -> 
     return go.Figure(layout=given)
 
 
+def years_axis(years: pl.Series) -> dict[str, Any]:
+    """Return the axis of bars that stand for calendar years: a few of them stay slim."""
+    if len(years) >= _FEW_YEARS:
+        return {"tickformat": "d"}
+    around = 0.5 * (_FEW_YEARS - len(years))
+    return {"tickformat": "d", "dtick": 1, "range": [years[0] - around, years[-1] + around]}
+
+
 def wall_times(times: pl.Series) -> NDArray[np.datetime64]:
     """Return times as (n,) datetime64[ms] of the clock on the wall, as plotly draws them."""
     plain = times.dt.replace_time_zone(None).dt.cast_time_unit("ms")
@@ -113,12 +122,13 @@ def nothing_to_draw(title: str, why: str) -> Any:
 
 
 def label(name: str, most: int = 28) -> str:
-    """Return a name as plotly shows it as it is: without tags, and cut where it is long.
+    """Return a name as plotly shows it as it is: without tags, and cut in the middle if long.
 
     Examples
     --------
-    >>> label("<b>A</b>"), label("a name of many letters", most=8)
-    ('&lt;b&gt;A&lt;/b&gt;', 'a name …')
+    >>> label("<b>A</b>"), label("a name of many letters", most=9)
+    ('&lt;b&gt;A&lt;/b&gt;', 'a na…ters')
     """
-    short = name if len(name) <= most else name[: most - 1] + "…"
+    part = (most - 1) // 2
+    short = name if len(name) <= most else f"{name[: most - 1 - part]}…{name[-part:]}"
     return html.escape(short, quote=False)

@@ -8,9 +8,8 @@ import numpy as np
 import polars as pl
 
 from ml4t.backtest.report import style
-from ml4t.backtest.report.numbers import counted, day, money, percent
+from ml4t.backtest.report.numbers import counted, money, percent
 from ml4t.backtest.report.pack import Packer
-from ml4t.backtest.result import BacktestResult
 
 #: Rows of one table that a page holds.
 MOST_ROWS = 20_000
@@ -43,8 +42,22 @@ def trades_grid(trips: pl.DataFrame, packer: Packer) -> dict[str, Any]:
         number("Return", "return", "percent", digits=1, sign=True),
         number("Costs", "costs", digits=0),
         number("Bars", "n_bars"),
-        number("Worst", "mae", "percent", digits=1, sign=True, note="lowest while held, against its cost"),
-        number("Best", "mfe", "percent", digits=1, sign=True, note="highest while held, against its cost"),
+        number(
+            "Worst",
+            "mae",
+            "percent",
+            digits=1,
+            sign=True,
+            note="lowest while held, against its cost",
+        ),
+        number(
+            "Best",
+            "mfe",
+            "percent",
+            digits=1,
+            sign=True,
+            note="highest while held, against its cost",
+        ),
     ]
     return {"columns": columns, "one": "round trip", "several": "round trips"}
 
@@ -117,7 +130,13 @@ def is_optimizer_log(asked: pl.DataFrame) -> bool:
 
 def _texts(label: str, values: pl.Series, packer: Packer, **more: Any) -> dict[str, Any]:
     packed = packer.texts(values)
-    return {"label": label, "kind": "text", "values": packed["codes"], "names": packed["names"], **more}
+    return {
+        "label": label,
+        "kind": "text",
+        "values": packed["codes"],
+        "names": packed["names"],
+        **more,
+    }
 
 
 def _times(label: str, values: pl.Series, packer: Packer) -> dict[str, Any]:

@@ -117,7 +117,9 @@ class Tearsheet:
         text = f"{day(times[0])} to {day(times[-1])}, {counted(equity.height, 'bar')}"
         if self._found.bars is not None:
             text += f" of {counted(len(self._found.bars.assets), 'asset')}"
-        return text + f"; {counted(int(self._found.statistics['rebalances_requested']), 'rebalance')}."
+        return (
+            text + f"; {counted(int(self._found.statistics['rebalances_requested']), 'rebalance')}."
+        )
 
     def _verdict(self) -> Section:
         found = self._found
@@ -188,7 +190,9 @@ class Tearsheet:
         found = self._found
         sharpe = self._figures.chart(
             "sharpe",
-            rolling_sharpe_figure(found.result.equity, found.benchmark_equity, found.benchmark_name),
+            rolling_sharpe_figure(
+                found.result.equity, found.benchmark_equity, found.benchmark_name
+            ),
             rolling_sharpe_sentence(found.result.equity),
             "Sharpe ratio of the year before",
         )
@@ -247,9 +251,7 @@ class Tearsheet:
             return Section(name, title, short, reason=f"{error}.")
         self._explorer = explorer_data(shown, self._packer)
         texts = [outcome_sentence(self._found.tracking), shown.note]
-        return Section(
-            name, title, short, lead=[text for text in texts if text], explorer=True
-        )
+        return Section(name, title, short, lead=[text for text in texts if text], explorer=True)
 
     def _trades(self) -> Section:
         trips = self._found.round_trips
@@ -266,7 +268,9 @@ class Tearsheet:
             return None
         self._tables["log-grid"] = log_grid(asked, self._packer)
         grid = GridBox("log-grid", placeholder="status, message")
-        return Section("log", "Optimizer log", "Optimizer", lead=[log_sentence(asked)], grids=[grid])
+        return Section(
+            "log", "Optimizer log", "Optimizer", lead=[log_sentence(asked)], grids=[grid]
+        )
 
     def _data(self) -> Section:
         remarks = data_remarks(self._found.result, self._found.bars)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def kept_points(lines: Sequence[Floats], most: int = MOST_POINTS) -> Ints:
                 np.array(
                     [
                         start + at_extreme(filled[start:end])
-                        for start, end in zip(edges[:-1], edges[1:], strict=True)
+                        for start, end in pairwise(edges.tolist())
                     ]
                 )
             )

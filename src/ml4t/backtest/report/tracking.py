@@ -75,7 +75,7 @@ def drift_figure(tracking: Tracking) -> Any:
         )
     )
     figure.update_xaxes(type="date")
-    figure.update_yaxes(title_text="of equity", tickformat=".1%", rangemode="tozero")
+    figure.update_yaxes(title_text="of equity", tickformat="~%", rangemode="tozero")
     return figure
 
 
@@ -91,9 +91,11 @@ def drift_sentence(tracking: Tracking) -> str:
         f"{percent(_known(distance.max()))}"
     )
     out = int(over_time["out_of_band"].sum())
+    band = percent(tracking.band, 0)
     text += (
-        f"; at {counted(out, 'close', 'closes')} of {over_time.height:,} an asset was more than "
-        f"{percent(tracking.band, 0)} off"
+        f"; at {out:,} of {counted(over_time.height, 'close')} an asset was more than {band} off"
+        if out
+        else f"; no asset was more than {band} off at a close"
     )
     largest = over_time["largest_drift"].abs()
     if out and largest.max() is not None:

@@ -45,8 +45,8 @@ def turnover_figure(tracking: Tracking) -> Any:
                 hovertemplate="%{y:.1%}",
             )
         )
-    figure.update_yaxes(title_text="of equity", tickformat=".0%", rangemode="tozero")
-    figure.update_xaxes(tickformat="d")
+    figure.update_yaxes(title_text="of equity", tickformat="~%", rangemode="tozero")
+    figure.update_xaxes(**style.years_axis(years["year"]))
     return figure
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ml4t.backtest.report.bridge import in_words
-from ml4t.backtest.report.numbers import NOT_DEFINED, bps, day, money, number, percent
+from ml4t.backtest.report.numbers import NOT_DEFINED, bps, day, money, number, percent, span
 from ml4t.backtest.report.sections import Tile
 from ml4t.backtest.report.sources import Sources
 
@@ -18,7 +18,7 @@ def verdict_tiles(found: Sources) -> list[Tile]:
         Tile(
             "Final equity",
             money(figures["final_equity"]),
-            f"from {money(figures['initial_cash'])} in {number(figures['years'], 1)} years",
+            f"from {money(figures['initial_cash'])} in {span(figures['years'])}",
         ),
         Tile("Return a year", percent(figures["annual_return"], 2), _beside_return(found)),
         Tile(
@@ -43,7 +43,7 @@ def verdict_sentences(found: Sources) -> list[str]:
     cash, final = figures["initial_cash"], figures["final_equity"]
     text = f"{money(cash)} became {money(final)}"
     if figures["years"] > 0.0:
-        text += f" in {number(figures['years'], 1)} years"
+        text += f" in {span(figures['years'])}"
     if math.isfinite(figures["annual_return"]):
         text += f", {percent(figures['annual_return'], 2)} a year"
     sentences = [" ".join(filter(None, (text + ".", _friction(found))))]
@@ -57,7 +57,7 @@ def verdict_sentences(found: Sources) -> list[str]:
 def _lost(found: Sources) -> Tile:
     figures = found.statistics
     paid = figures["commission"] + figures["slippage"]
-    more = f"commission and slippage {money(paid)}"
+    more = f"commission and slippage {money(paid)}" if paid else "no commission or slippage"
     if found.bridge is None:
         return Tile("Costs a year", bps(figures["cost_bps"]), more)
     a_year = found.bridge.bps_per_year["difference"]
@@ -123,5 +123,7 @@ def _beside_benchmark(found: Sources) -> str:
         )
     coverage = figures["benchmark_coverage"]
     if coverage < 1.0:
-        text += f". It has a level at {percent(coverage)} of the bars; figures beside it are of those"
+        text += (
+            f". It has a level at {percent(coverage)} of the bars; figures beside it are of those"
+        )
     return text + "."

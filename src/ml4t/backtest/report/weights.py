@@ -20,9 +20,7 @@ _MOST_CLOSES = 1_000
 _OTHERS = "all others"
 
 
-def weights_figure(
-    requested: pl.DataFrame, positions: pl.DataFrame, equity: pl.DataFrame
-) -> Any:
+def weights_figure(requested: pl.DataFrame, positions: pl.DataFrame, equity: pl.DataFrame) -> Any:
     """Draw the weights that were requested at each rebalance above those that were held.
 
     The assets that were held most have a colour each, all others one together.
@@ -72,15 +70,13 @@ def weights_figure(
             )
     figure.update_layout(margin={"b": 80})
     figure.update_xaxes(type="date")
-    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+    figure.update_yaxes(tickformat="~%", rangemode="tozero")
     figure.update_yaxes(title_text="requested weight", row=1, col=1)
     figure.update_yaxes(title_text="held weight", row=2, col=1)
     return figure
 
 
-def weights_sentence(
-    requested: pl.DataFrame, positions: pl.DataFrame, equity: pl.DataFrame
-) -> str:
+def weights_sentence(requested: pl.DataFrame, positions: pl.DataFrame, equity: pl.DataFrame) -> str:
     """Say what the figure of weights shows."""
     if not requested.height or not equity.height:
         return _NO_PLAN
@@ -101,9 +97,7 @@ def weights_sentence(
     return text + "."
 
 
-def _line(
-    name: str, x: Any, y: Floats, color: str, shape: str, row: int, has_short: bool
-) -> Any:
+def _line(name: str, x: Any, y: Floats, color: str, shape: str, row: int, has_short: bool) -> Any:
     common = {
         "x": x,
         "y": y,
@@ -139,7 +133,7 @@ def _largest(requested: pl.DataFrame, positions: pl.DataFrame) -> list[str]:
 
 def _with_others(asked: pl.DataFrame, chosen: list[str], n_others: int) -> Floats:
     """Return (n, chosen and others): what is not in the targets weighs 0."""
-    matrix = np.nan_to_num(asked.select(chosen).to_numpy().astype(float))
+    matrix: Floats = np.nan_to_num(asked.select(chosen).to_numpy().astype(float))
     if not n_others:
         return matrix
     rest = np.nan_to_num(asked.drop(chosen).to_numpy().astype(float)).sum(axis=1)
@@ -150,19 +144,19 @@ def _held(
     positions: pl.DataFrame, equity: pl.DataFrame, chosen: list[str], at: Any, n_others: int
 ) -> Floats:
     """Return the weights at the closes `at`, (len(at), chosen and others)."""
-    held = np.zeros((equity.height, len(chosen)))
+    held: Floats = np.zeros((equity.height, len(chosen)))
     bar = np.searchsorted(nanoseconds(equity["timestamp"]), nanoseconds(positions["timestamp"]))
     names, weight = positions["asset"].to_numpy(), positions["weight"].to_numpy()
     for k, asset in enumerate(chosen):
         of_asset = names == asset
         held[bar[of_asset], k] = weight[of_asset]
-    held = held[at]
+    drawn: Floats = held[at]
     if not n_others:
-        return held
-    rest = equity["net_exposure"].to_numpy()[at] - np.nan_to_num(held).sum(axis=1)
+        return drawn
+    rest = equity["net_exposure"].to_numpy()[at] - np.nan_to_num(drawn).sum(axis=1)
     # What rounding leaves is nothing.
     rest[np.abs(rest) < 1e-9] = 0.0
-    return np.column_stack([held, rest])
+    return np.column_stack([drawn, rest])
 
 
 def _mean_weights(positions: pl.DataFrame, equity: pl.DataFrame) -> pl.DataFrame:
@@ -171,4 +165,6 @@ def _mean_weights(positions: pl.DataFrame, equity: pl.DataFrame) -> pl.DataFrame
 
 
 def _note(n_drawn: int, n_bars: int) -> str:
-    return "" if n_drawn == n_bars else f"What was held is drawn at {n_drawn:,} of {n_bars:,} closes."
+    return (
+        "" if n_drawn == n_bars else f"What was held is drawn at {n_drawn:,} of {n_bars:,} closes."
+    )

@@ -87,7 +87,7 @@ class Explorer {
       layout: {
         height: 300, margin: { l: 60, r: 16, t: 36, b: 40 }, hovermode: "x unified",
         legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
-        xaxis: { type: "date" }, yaxis: { tickformat: ".1%", rangemode: "tozero", title: { text: "weight" } },
+        xaxis: { type: "date" }, yaxis: { tickformat: "~%", rangemode: "tozero", title: { text: "weight" } },
       },
     });
     this.chart.setAttribute("aria-label", `Requested and filled weight of ${asset.names[code]}`);
