@@ -183,11 +183,11 @@ def _why(table: pl.DataFrame) -> list[str]:
 
 
 def _told(reason: str, adjustments: str, status: str | None, order_reason: str | None) -> str:
-    texts = [reason_in_words(reason)]
-    if status is not None:
-        texts.append(status_in_words(status))
-        if order_reason is not None:
-            texts[-1] += f" ({reason_in_words(order_reason)})"
+    if status is None:
+        texts = [reason_in_words(reason)]
+    else:  # an order was sent, which its fate says too
+        why = "" if order_reason is None else f" ({reason_in_words(order_reason)})"
+        texts = [status_in_words(status) + why]
     texts += [adjustment_in_words(name) for name in adjustments.split(",") if name]
     text = "; ".join(texts)
     return text[:1].upper() + text[1:]

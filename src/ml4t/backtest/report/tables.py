@@ -68,7 +68,7 @@ def log_grid(asked: pl.DataFrame, packer: Packer) -> dict[str, Any]:
     columns = [
         _times("Time", shown["timestamp"], packer),
         _texts("Provider", shown["provider"], packer),
-        _texts("Status", shown["status"], packer),
+        _texts("Status", shown["status"].str.replace_all("_", " "), packer),
         {
             "label": "Seconds",
             "kind": "number",

@@ -104,7 +104,10 @@ def drift_sentence(tracking: Tracking) -> str:
             f", {over_time['asset'][most]} the furthest on {day(over_time['timestamp'][most])} "
             f"with {percent(over_time['largest_drift'][most], 1, sign=True)}"
         )
-    return text + "."
+    return (
+        f"{text}. Spikes are closes of decisions: their orders have not filled yet, unless they "
+        "fill at that close."
+    )
 
 
 def skipped_table(tracking: Tracking) -> StaticTable | None:
