@@ -875,6 +875,66 @@ def test_result_folders(case: Case, saved: Path) -> None:
     refused(case, saved)
 
 
+# ------------------------------------------------------- what a result is asked
+
+
+def _other(rows: int = 3, **values: float) -> Callable[[Path], object]:
+    prices = long_frame({"A": [10.0, 11.0, 12.0][:rows]})
+    changed = prices.with_columns(**{name: pl.lit(value) for name, value in values.items()})
+    return lambda folder: BacktestResult.load(folder).round_trips("fifo", changed)
+
+
+_OF_RUN = ("they are not those of this run", "pass the same prices")
+QUESTIONS = [
+    *(
+        Case(
+            f"method {hint}",
+            lambda folder, method=method: BacktestResult.load(folder).round_trips(method),
+            InputError,
+            ("round_trips: there is no method", hint, 'use "average" or "fifo"'),
+        )
+        for method, hint in (
+            ("avarage", "'avarage' (nearest: 'average')"),
+            ("FIFO", "'FIFO'"),
+            ("lifo", "(nearest: 'fifo')"),
+            ("", "''"),
+            (None, "None"),
+            ([], "[]"),
+            (np.ones(2), "array"),
+            (HUGE, "int"),
+        )
+    ),
+    Case("a bar less", _other(2), DataError, ("prices: ", "2 bars of 1 assets", *_OF_RUN)),
+    Case("another close", _other(close=10.0), DataError, _OF_RUN),
+    Case("another asset", _other(asset="B"), DataError, _OF_RUN),
+    Case(
+        "no prices",
+        lambda folder: BacktestResult.load(folder).round_trips(prices=3.0),
+        DataError,
+        ("prices",),
+    ),
+    *(
+        Case(
+            f"band {name}",
+            lambda folder, band=band: BacktestResult.load(folder).tracking(band),
+            InputError,
+            ("tracking: band=", "0 < band < 1", "0.05 for five per cent"),
+        )
+        for name, band in {
+            **{str(band): band for band in (0.0, -0.05, 1.0, 5, NAN, INF, True, None, 1j)},
+            "of text": "0.05",
+            "of a list": [0.05],
+            "too long": HUGE,
+        }.items()
+    ),
+]
+
+
+@cases(QUESTIONS)
+def test_what_a_result_cannot_answer(case: Case, saved: Path) -> None:
+    refused(case, saved)
+
+
 # ---------------------------------------------------------------------- files
 
 ROWS = "2024-01-01{s}A{s}{a}{s}1\n2024-01-02{s}A{s}{b}{s}2\n"

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import ml4t.backtest
-from ml4t.backtest import attribution, benchmark, costs, enums, errors, metrics, optimizers
+from ml4t.backtest import attribution, benchmark, costs, enums, errors, metrics, optimizers, tracking
 
 NAMES = [
     "BacktestConfig",
@@ -94,6 +94,7 @@ HANDED_OUT = {
     "Position",
     "RebalancePlan",
     "Trade",
+    "Tracking",
 }
 #: A member for our own executor; it says its arguments in prose.
 INTERNAL = {"Broker.plan_inputs"}
@@ -107,7 +108,7 @@ def public() -> Iterator[tuple[str, Any]]:
     for face in (optimizers, attribution, metrics):
         for name in face.__all__:
             yield name, getattr(face, name)
-    for module in (benchmark, costs, enums, errors):
+    for module in (benchmark, costs, enums, errors, tracking):
         for name, found in vars(module).items():
             is_ours = getattr(found, "__module__", None) == module.__name__
             if is_ours and callable(found) and not name.startswith("_"):
