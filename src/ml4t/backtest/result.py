@@ -553,6 +553,12 @@ class BacktestResult:
 
     def summary(self) -> str:
         """Return the figures as a readable table."""
+        rows = self.summary_rows()
+        width = max(len(name) for name, _ in rows)
+        return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+    def summary_rows(self) -> list[tuple[str, str]]:
+        """Return the rows of `summary`: what it is, and the figure as text."""
         found = self.metrics
         times = self.equity["timestamp"]
         # A run that was stopped in its first bar has none that is complete.
@@ -599,8 +605,7 @@ class BacktestResult:
                     f"{held['market_value'].sum():,.2f} (delisting={self.config.delisting!r})",
                 )
             )
-        width = max(len(name) for name, _ in lines)
-        return "\n".join(f"{name:<{width}}  {value}" for name, value in lines)
+        return lines
 
     def __repr__(self) -> str:
         """One line: length and outcome."""
