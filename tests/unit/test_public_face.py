@@ -15,7 +15,16 @@ from typing import Any
 import pytest
 
 import ml4t.backtest
-from ml4t.backtest import attribution, benchmark, costs, enums, errors, metrics, optimizers, tracking
+from ml4t.backtest import (
+    attribution,
+    benchmark,
+    costs,
+    enums,
+    errors,
+    metrics,
+    optimizers,
+    tracking,
+)
 
 NAMES = [
     "BacktestConfig",

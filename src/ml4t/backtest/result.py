@@ -17,6 +17,7 @@ from ml4t.backtest.contributions import contributions_frame
 from ml4t.backtest.errors import InputError, MissingExtraError, listed
 from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.frames import FRAMES, OPTIMIZATIONS, RunFrames, bars_of
+from ml4t.backtest.html_tables import html_facts
 from ml4t.backtest.ledger.audit import audit_books
 from ml4t.backtest.ledger.books import Books, Violation
 from ml4t.backtest.records import EQUITY, Records
@@ -614,3 +615,7 @@ class BacktestResult:
             f"BacktestResult(bars={self.equity.height}, "
             f"final_equity={found['final_equity']:,.2f}, total_return={found['total_return']:z.2%})"
         )
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks: the rows of `summary`."""
+        return html_facts(self.summary_rows(), "Backtest")

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ml4t.backtest.formats import counted, day, money
 from ml4t.backtest.records import Ints
 from ml4t.backtest.report import style
-from ml4t.backtest.report.numbers import counted, day, money
 from ml4t.backtest.report.pack import Packer
 from ml4t.backtest.result import BacktestResult
 from ml4t.backtest.words import adjustment_in_words, reason_in_words, status_in_words

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ml4t.backtest.formats import counted, money, percent
 from ml4t.backtest.report import style
-from ml4t.backtest.report.numbers import counted, money, percent
 from ml4t.backtest.report.pack import Packer
 
 #: Rows of one table that a page holds.
