@@ -22,8 +22,9 @@ def number(value: float, digits: int = 0, sign: bool = False) -> str:
     """
     if not math.isfinite(value):
         return NOT_DEFINED
-    # "z": what rounds to zero has no sign.
-    return format(value, f"{'+' if sign else ''}z,.{digits}f").replace("-", _MINUS)
+    # "z": what rounds to zero has no minus sign, and gets no plus.
+    text = format(value, f"{'+' if sign else ''}z,.{digits}f").replace("-", _MINUS)
+    return text[1:] if text.startswith("+") and not text.strip("+0.") else text
 
 
 def money(value: float, sign: bool = False) -> str:

@@ -10,6 +10,10 @@ from ml4t.backtest.formats import counted, day, listed_words, money
 from ml4t.backtest.result import BacktestResult
 
 _MOST_NAMES = 8
+_WITH_GAPS = (
+    "asset lacks bars between its first and its last",
+    "assets lack bars between their first and their last",
+)
 
 
 def data_remarks(result: BacktestResult, bars: Bars | None) -> list[str]:
@@ -45,9 +49,10 @@ def _ends(result: BacktestResult) -> list[str]:
     names = [f"{row['asset']} ({day(row['last_bar'])})" for row in ends.iter_rows(named=True)]
     return [
         f"{counted(ends.height, 'asset')} ended before the data did: {_named(names)}. That is "
-        f"inferred from the whole of the data: no trader could have known. {held.height:,} of them "
-        f"were held, worth {money(float(held['market_value'].sum()))} at the last mark "
-        f"(delisting = {result.config.delisting})."
+        "inferred from the whole of the data: no trader could have known. "
+        f"{counted(held.height, 'of them was', 'of them were')} held, worth "
+        f"{money(float(held['market_value'].sum()))} at the last mark (delisting = "
+        f"{result.config.delisting})."
     ]
 
 
@@ -58,7 +63,7 @@ def _gaps(bars: Bars, n_missing: np.ndarray) -> list[str]:
     order = some[np.argsort(-n_missing[some], kind="stable")]
     names = [f"{bars.assets[i]} ({n_missing[i]:,})" for i in order]
     return [
-        f"{counted(some.size, 'asset')} lack bars between their first and their last, "
+        f"{counted(some.size, *_WITH_GAPS)}, "
         f"{int(n_missing.sum()):,} in all: {_named(names)}. Orders rested there, and positions "
         "kept their last mark."
     ]
@@ -71,10 +76,13 @@ def _late(bars: Bars) -> list[str]:
     if late.size:
         order = late[np.argsort(-bars.first_bars[late], kind="stable")]
         names = [f"{bars.assets[i]} ({day(bars.timestamps[bars.first_bars[i]])})" for i in order]
-        remarks.append(f"{counted(late.size, 'asset')} begin later than the data: {_named(names)}.")
+        begin = counted(late.size, "asset begins", "assets begin")
+        remarks.append(f"{begin} later than the data: {_named(names)}.")
     if never.size:
         names = [bars.assets[i] for i in never]
-        remarks.append(f"{counted(never.size, 'asset')} never have a bar: {_named(names)}.")
+        remarks.append(
+            f"{counted(never.size, 'asset has', 'assets have')} no bar at all: {_named(names)}."
+        )
     return remarks
 
 
