@@ -15,7 +15,16 @@ from typing import Any
 import pytest
 
 import ml4t.backtest
-from ml4t.backtest import costs, enums, errors, optimizers
+from ml4t.backtest import (
+    attribution,
+    benchmark,
+    costs,
+    enums,
+    errors,
+    metrics,
+    optimizers,
+    tracking,
+)
 
 NAMES = [
     "BacktestConfig",
@@ -61,6 +70,7 @@ OPTIMIZERS = [
     "from_cross_val_predict",
     "on_dates",
 ]
+ATTRIBUTION = ["Bridge", "account_size_curve", "threshold_curve"]
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "src" / "ml4t" / "backtest"
 #: Packages that only an extra brings, or that would make every import slow.
@@ -82,12 +92,18 @@ NOT_IMPORTED = (
 #: What the library makes and hands out: the text says what is in it, not how it is made.
 HANDED_OUT = {
     "BacktestResult",
+    "Benchmark",
+    "Bridge",
+    "Drawdowns",
     "Fill",
+    "Interval",
     "LookaheadReport",
+    "MonthlyReturns",
     "Order",
     "Position",
     "RebalancePlan",
     "Trade",
+    "Tracking",
 }
 #: A member for our own executor; it says its arguments in prose.
 INTERNAL = {"Broker.plan_inputs"}
@@ -98,9 +114,10 @@ def public() -> Iterator[tuple[str, Any]]:
     for name in ml4t.backtest.__all__:
         if name != "__version__":
             yield name, getattr(ml4t.backtest, name)
-    for name in optimizers.__all__:
-        yield name, getattr(optimizers, name)
-    for module in (costs, enums, errors):
+    for face in (optimizers, attribution, metrics):
+        for name in face.__all__:
+            yield name, getattr(face, name)
+    for module in (benchmark, costs, enums, errors, tracking):
         for name, found in vars(module).items():
             is_ours = getattr(found, "__module__", None) == module.__name__
             if is_ours and callable(found) and not name.startswith("_"):
@@ -135,6 +152,8 @@ def test_names() -> None:
     assert all(hasattr(ml4t.backtest, name) for name in NAMES)
     assert optimizers.__all__ == OPTIMIZERS
     assert all(hasattr(optimizers, name) for name in OPTIMIZERS)
+    assert attribution.__all__ == ATTRIBUTION
+    assert all(hasattr(attribution, name) for name in ATTRIBUTION)
 
 
 @pytest.mark.parametrize("name", PUBLIC)
@@ -208,4 +227,4 @@ def test_every_public_name_has_its_place_in_the_documentation() -> None:
         path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs" / "api").glob("*.md"))
     )
     placed = set(re.findall(r"^::: ml4t\.backtest\.(?:\w+\.)*(\w+)$", pages, re.MULTILINE))
-    assert {*NAMES, *OPTIMIZERS} - {"__version__"} - placed == set()
+    assert {*NAMES, *OPTIMIZERS, *metrics.__all__} - {"__version__"} - placed == set()
