@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ml4t.backtest.cli import compare, data, demo, init, lookahead, preview, run
+from ml4t.backtest.cli import compare, data, demo, init, lookahead, preview, report, run
 from ml4t.backtest.cli.output import EXIT_BAD_INPUT, notes_of, refuse, say, show, warn
 from ml4t.backtest.errors import (
     BacktestError,
@@ -68,6 +68,7 @@ COMMANDS: dict[str, Any] = {
     "init": init,
     "preview": preview,
     "run": run,
+    "report": report,
     "compare": compare,
     "check-lookahead": lookahead,
     "data check": data,

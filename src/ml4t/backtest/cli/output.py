@@ -28,6 +28,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no n
 _REMEDIES = (
     (r"Name it with \w+_column=\.\.\.", "Rename it in the file"),
     (r"pass overwrite=True", "pass --overwrite"),
+    (r"pass those of its run as prices=", "pass those of its run with --prices"),
     (
         r"Pass the path of a parquet or csv file, or read it yourself and pass the frame",
         "Save it as parquet or csv",
