@@ -847,7 +847,7 @@ BAD_FOLDERS = [
         "of no result",
         lambda folder: BacktestResult.load(folder.parent),
         ResultError,
-        ("result.json", "cannot be read"),
+        ("the folder holds no result", "result.json", "pass the one that a result is in"),
     ),
     Case(
         "no path",

@@ -38,8 +38,8 @@ _CASH = 100_000.0
 _EXIT_MISSING = 2
 
 
-def main() -> int:
-    """Run the demo; returns the exit code."""
+def main(progress: bool = True) -> int:
+    """Run the demo, and show how far it is if that is wanted; returns the exit code."""
     if _MISSING is not None:
         sys.stderr.write(
             f"the demo needs {_MISSING}, which is not installed; run:\n"
@@ -58,7 +58,7 @@ def main() -> int:
     )
     provider = SkfolioWeights(MeanRisk(risk_measure=RiskMeasure.VARIANCE), lookback=_LOOKBACK)
     config = BacktestConfig(initial_cash=_CASH, commission=PercentCommission(0.001))
-    traded = run_provider(feed, provider, "month_end", config, progress=True)
+    traded = run_provider(feed, provider, "month_end", config, progress=progress)
     console.print(_fits(traded) + "\n")
     console.print(_last_plan(traded.rebalances))
     since = traded.rebalances["timestamp"][0]

@@ -17,6 +17,7 @@ from ml4t.backtest.contributions import contributions_frame
 from ml4t.backtest.errors import InputError, MissingExtraError, listed
 from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.frames import FRAMES, OPTIMIZATIONS, RunFrames, bars_of
+from ml4t.backtest.html_tables import html_facts
 from ml4t.backtest.ledger.audit import audit_books
 from ml4t.backtest.ledger.books import Books, Violation
 from ml4t.backtest.records import EQUITY, Records
@@ -26,7 +27,10 @@ from ml4t.backtest.tracking import Tracking, track
 from ml4t.backtest.weight_frames import weights_frame
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ml4t.backtest.attribution.bridge import Bridge
+    from ml4t.backtest.report.plots import ResultPlots
 
 
 class BacktestResult:
@@ -154,6 +158,11 @@ class BacktestResult:
         """
         return bars_of(self._frames, prices)
 
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the prices, volumes and signals of the run, as a hex string."""
+        return self._frames.fingerprint
+
     def to_pandas(self, name: str) -> Any:
         """Return one of the frames as a pandas DataFrame.
 
@@ -217,6 +226,33 @@ class BacktestResult:
         but for rows and columns without a number, if there was no more than one plan at a bar.
         """
         return weights_frame(self._frames, self.config.execution_mode, kind)
+
+    def bridge(self, prices: object | None = None) -> Bridge:
+        """Split the account's distance from the paper portfolio into the frictions that made it.
+
+        The paper portfolio is what the requested weights promise: traded in fractions at the close
+        of their decision, free, on credit and short where they say so. The same weights are run
+        again with one friction more each time; what a term holds is the difference that it made.
+        docs/bridge.md says in which order, and why.
+
+        Parameters
+        ----------
+        prices : DataFeed, dataframe or path, optional
+            As in `bars`.
+
+        Returns
+        -------
+        Bridge
+
+        Raises
+        ------
+        ValueError
+            As `bars` does, and for a loaded result whose cost model was written in Python.
+        """
+        # Upward, by a name in the import contract: whoever holds a result looks for it here.
+        from ml4t.backtest.attribution.bridge import make_bridge  # noqa: PLC0415
+
+        return make_bridge(self.config, self._frames, prices)
 
     # ------------------------------------------------------------------ trades and tracking
 
@@ -306,32 +342,63 @@ class BacktestResult:
         """
         return track(self._frames, self.config, band)
 
-    def bridge(self, prices: object | None = None) -> Bridge:
-        """Split the account's distance from the paper portfolio into the frictions that made it.
+    # ------------------------------------------------------------------ to look at
 
-        The paper portfolio is what the requested weights promise: traded in fractions at the close
-        of their decision, free, on credit and short where they say so. The same weights are run
-        again with one friction more each time; what a term holds is the difference that it made.
-        docs/bridge.md says in which order, and why.
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        benchmark: object | None = None,
+        title: str | None = None,
+        prices: object | None = None,
+    ) -> Path:
+        """Write the tearsheet: one HTML file that needs no network.
+
+        The verdict and the bridge, equity, drawdowns, monthly returns, weights, costs, drift, every
+        rebalance asset by asset, trades, the optimizer log, remarks on the data, settings; see
+        docs/report.md. Needs the extra ``report``.
 
         Parameters
         ----------
+        path : str or path
+            The file; its folder exists. A file that is there is replaced, once the new one is
+            complete.
+        benchmark : str, dataframe, path, BacktestResult or Benchmark, optional
+            As in `statistics`.
+        title : str, optional
+            Heading of the page.
         prices : DataFeed, dataframe or path, optional
-            As in `bars`.
+            As in `bars`. A loaded result without them has no bridge in its report.
 
         Returns
         -------
-        Bridge
+        Path
+            Of the file.
 
         Raises
         ------
         ValueError
-            As `bars` does, and for a loaded result whose cost model was written in Python.
-        """
-        # Upward, by a name in the import contract: whoever holds a result looks for it here.
-        from ml4t.backtest.attribution.bridge import make_bridge  # noqa: PLC0415
+            For a path that cannot be written to, a benchmark that cannot be aligned, and prices
+            that are not those of the run.
+        ImportError
+            Without plotly and jinja2; the message holds the pip line.
 
-        return make_bridge(self.config, self._frames, prices)
+        Examples
+        --------
+        >>> result.report("report.html", title="Momentum, monthly")  # doctest: +SKIP
+        """
+        from ml4t.backtest.report.tearsheet import write_report  # noqa: PLC0415
+
+        return write_report(self, path, benchmark, title, prices)
+
+    @property
+    def plot(self) -> ResultPlots:
+        """The figures of the run: ``result.plot.equity()`` and others; see `ResultPlots`.
+
+        Needs the extra ``report``.
+        """
+        from ml4t.backtest.report.plots import ResultPlots  # noqa: PLC0415
+
+        return ResultPlots(self)
 
     # ------------------------------------------------------------------ on disk
 
@@ -487,6 +554,12 @@ class BacktestResult:
 
     def summary(self) -> str:
         """Return the figures as a readable table."""
+        rows = self.summary_rows()
+        width = max(len(name) for name, _ in rows)
+        return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+    def summary_rows(self) -> list[tuple[str, str]]:
+        """Return the rows of `summary`: what it is, and the figure as text."""
         found = self.metrics
         times = self.equity["timestamp"]
         # A run that was stopped in its first bar has none that is complete.
@@ -533,8 +606,7 @@ class BacktestResult:
                     f"{held['market_value'].sum():,.2f} (delisting={self.config.delisting!r})",
                 )
             )
-        width = max(len(name) for name, _ in lines)
-        return "\n".join(f"{name:<{width}}  {value}" for name, value in lines)
+        return lines
 
     def __repr__(self) -> str:
         """One line: length and outcome."""
@@ -543,3 +615,7 @@ class BacktestResult:
             f"BacktestResult(bars={self.equity.height}, "
             f"final_equity={found['final_equity']:,.2f}, total_return={found['total_return']:z.2%})"
         )
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks: the rows of `summary`."""
+        return html_facts(self.summary_rows(), "Backtest")
