@@ -100,7 +100,12 @@ def check(path: Path) -> None:
         (folder / "example.py").write_text(first_example(), encoding="utf-8")
         for script in ("use.py", "example.py"):
             run(python, "-W", "error", script)
-        run(scripts / "ml4t-backtest", "--help", quiet=True)
+        command = scripts / "ml4t-backtest"
+        told = subprocess.run([command], cwd=folder, env=settings, capture_output=True, check=False)
+        if told.returncode != 2 or b"ml4t-backtest[cli]" not in told.stderr:
+            raise SystemExit(f"{path.name}: without its extra the command says {told.stderr!r}")
+        run(*pip, f"{path.resolve()}[cli]")
+        run(command, "--help", quiet=True)
     print(f"{path.name}: installed, imported, README example runs")
 
 

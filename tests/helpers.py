@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import polars as pl
+import pytest
 
 from ml4t.backtest import BacktestConfig, BacktestResult, Broker, DataFeed, Engine, Strategy
 from ml4t.backtest.feed.bars import Bars
@@ -46,6 +48,15 @@ def long_frame(close: Values, **fields: Values) -> pl.DataFrame:
 
 def feed_of(close: Values, **fields: Values) -> DataFeed:
     return DataFeed(long_frame(close, **fields))
+
+
+def real_panel() -> Path:
+    """The panel of real prices; a test without it is skipped."""
+    for folder in Path(__file__).resolve().parents:
+        found = sorted((folder / "shared" / "data").glob("sp500_40_*.parquet"))
+        if found:
+            return found[0]
+    pytest.skip("the panel of real prices is not here")
 
 
 def bars_of(volume: float = 1e6, **closes: float) -> dict[str, dict[str, float]]:

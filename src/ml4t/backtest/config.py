@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Mapping
 from functools import lru_cache, partial
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, PlainValidator, model_validator
 
@@ -245,13 +245,7 @@ class BacktestConfig(Settings):
         True
         """
         where, table = read_toml(source)
-        try:
-            for name in ("commission", "slippage"):
-                refuse_python(name, table.get(name))
-            return cls.from_table(table)
-        except InputError as error:
-            lines = str(error).splitlines()
-            raise ConfigError("\n".join(f"{where}: {line}" for line in lines)) from None
+        return config_as_written(cls, where, table)
 
     def to_toml(self) -> str:
         """Return the settings as TOML, which `from_toml` reads back to an equal config.
@@ -270,6 +264,20 @@ class BacktestConfig(Settings):
                 f"config.model_copy(update={{{name!r}: model}})"
             )
         return write_toml(self.to_table())
+
+
+_Config = TypeVar("_Config", bound=BacktestConfig)
+
+
+def config_as_written(cls: type[_Config], where: str, table: Mapping[str, Any]) -> _Config:
+    """Return the config of a table that a person wrote; messages begin with `where` it is."""
+    try:
+        for name in ("commission", "slippage"):
+            refuse_python(name, table.get(name))
+        return cls.from_table(table)
+    except InputError as error:
+        lines = str(error).splitlines()
+        raise ConfigError("\n".join(f"{where}: {line}" for line in lines)) from None
 
 
 def as_config(config: BacktestConfig | None) -> BacktestConfig:

@@ -11,15 +11,14 @@ from datetime import datetime
 
 import polars as pl
 
-from ml4t.backtest.config import BacktestConfig, RebalanceConfig
+from ml4t.backtest import metrics
+from ml4t.backtest.attribution import Bridge
+from ml4t.backtest.config import BacktestConfig
 from ml4t.backtest.costs import PercentCommission
-from ml4t.backtest.enums import ExecutionMode
 from ml4t.backtest.feed.bars import nanoseconds
 from ml4t.backtest.feed.datafeed import DataFeed
-from ml4t.backtest.metrics import performance
 from ml4t.backtest.optimizers.run import run_provider
 from ml4t.backtest.optimizers.skfolio_weights import SkfolioWeights
-from ml4t.backtest.replay import run_weights
 from ml4t.backtest.result import BacktestResult
 
 try:
@@ -39,8 +38,8 @@ _CASH = 100_000.0
 _EXIT_MISSING = 2
 
 
-def main() -> int:
-    """Run the demo; returns the exit code."""
+def main(progress: bool = True) -> int:
+    """Run the demo, and show how far it is if that is wanted; returns the exit code."""
     if _MISSING is not None:
         sys.stderr.write(
             f"the demo needs {_MISSING}, which is not installed; run:\n"
@@ -59,18 +58,14 @@ def main() -> int:
     )
     provider = SkfolioWeights(MeanRisk(risk_measure=RiskMeasure.VARIANCE), lookback=_LOOKBACK)
     config = BacktestConfig(initial_cash=_CASH, commission=PercentCommission(0.001))
-    traded = run_provider(feed, provider, "month_end", config, progress=True)
+    traded = run_provider(feed, provider, "month_end", config, progress=progress)
     console.print(_fits(traded) + "\n")
-    no_friction = BacktestConfig(
-        initial_cash=_CASH,
-        execution_mode=ExecutionMode.SAME_BAR,
-        rebalance=RebalanceConfig(allow_fractional=True, min_trade_value=0, min_weight_change=0),
-    )
-    asked = traded.weights("requested")
-    paper = run_weights(feed, asked, no_friction)
-    console.print(_comparison(traded, paper, asked["timestamp"][0]))
-    console.print("* the same weights in fractions, at the close of the decision, free of cost\n")
     console.print(_last_plan(traded.rebalances))
+    since = traded.rebalances["timestamp"][0]
+    bridge = traded.bridge()
+    console.print(_comparison(traded.equity, bridge.paper, since))
+    console.print("* the same weights in fractions, at the close of the decision, free of cost\n")
+    console.print(_bridge_table(bridge))
     return 0
 
 
@@ -84,29 +79,30 @@ def _fits(result: BacktestResult) -> str:
     )
 
 
-def _figures(result: BacktestResult, since: datetime) -> dict[str, float]:
-    """Return the metrics of a run, those of return and risk from the first decision on."""
-    table = result.equity.filter(pl.col("timestamp") >= since)
-    equity = table["equity"].to_numpy()
+def _figures(equity: pl.DataFrame, since: datetime) -> dict[str, float]:
+    """Return the figures of an equity curve from the first decision on."""
+    table = equity.filter(pl.col("timestamp") >= since)
+    values = table["equity"].to_numpy()
     times = nanoseconds(table["timestamp"])
-    return result.metrics | {
-        "total_return": performance.total_return(equity),
-        "annual_return": performance.annual_return(equity, times),
-        "volatility": performance.volatility(equity, times),
-        "sharpe_ratio": performance.sharpe_ratio(equity, times),
-        "max_drawdown": performance.max_drawdown(equity),
-        "annual_turnover": result.metrics["turnover"] / performance.years(times),
+    returns, a_year = metrics.simple_returns(values), metrics.periods_per_year(times)
+    return {
+        "final_equity": values[-1],
+        "total_return": metrics.total_return(values),
+        "annual_return": metrics.annual_return(values, metrics.years(times)),
+        "volatility": metrics.volatility(returns, a_year),
+        "sharpe_ratio": metrics.sharpe_ratio(returns, a_year),
+        "max_drawdown": metrics.max_drawdown(values),
     }
 
 
-def _comparison(traded: BacktestResult, paper: BacktestResult, since: datetime) -> Table:
+def _comparison(account: pl.DataFrame, paper: pl.DataFrame, since: datetime) -> Table:
     table = Table(
         title=f"The account beside the same weights without friction, from {since:%Y-%m-%d}"
     )
     table.add_column("")
     table.add_column("account", justify="right")
     table.add_column("no friction*", justify="right")
-    account, frictionless = _figures(traded, since), _figures(paper, since)
+    traded, frictionless = _figures(account, since), _figures(paper, since)
     for label, name, form in (
         ("Final equity", "final_equity", ",.0f"),
         ("Total return", "total_return", ".2%"),
@@ -114,13 +110,26 @@ def _comparison(traded: BacktestResult, paper: BacktestResult, since: datetime) 
         ("Volatility a year", "volatility", ".2%"),
         ("Sharpe ratio", "sharpe_ratio", ".3f"),
         ("Max drawdown", "max_drawdown", ".2%"),
-        ("Turnover a year", "annual_turnover", ".2%"),
-        ("Commission", "commission", ",.2f"),
-        ("Orders", "orders", ",.0f"),
-        ("Rebalances requested", "rebalances_requested", ".0f"),
-        ("Rebalances executed", "rebalances_executed", ".0f"),
     ):
-        table.add_row(label, format(account[name], form), format(frictionless[name], form))
+        table.add_row(label, format(traded[name], form), format(frictionless[name], form))
+    return table
+
+
+def _bridge_table(bridge: Bridge) -> Table:
+    table = Table(title="The bridge: what trading did to the promise of the weights")
+    table.add_column("")
+    for label in ("currency", "bps a year"):
+        table.add_column(label, justify="right")
+    table.add_column("")
+    for name, currency, bps, meaning in bridge.to_frame().iter_rows():
+        is_total = name not in bridge.terms
+        table.add_row(
+            name.replace("_", " "),
+            f"{currency:z,.2f}",
+            f"{bps:z,.1f}",
+            meaning,
+            style="bold" if is_total else None,
+        )
     return table
 
 

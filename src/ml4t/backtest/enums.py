@@ -205,3 +205,6 @@ class CashPolicy(Coded):
     """In sequence, each is cut to what can be paid."""
     REJECT = "reject"
     """In sequence, each that cannot be paid whole is rejected."""
+    UNLIMITED = "unlimited"
+    """All is paid on credit, and what is sold need not be held. No account does that: it is for
+    portfolios on paper, and no setting of a run."""

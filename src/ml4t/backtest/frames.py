@@ -15,7 +15,7 @@ from ml4t.backtest.feed.bars import Bars, times_series
 from ml4t.backtest.feed.datafeed import as_feed
 from ml4t.backtest.kernel import accounting
 from ml4t.backtest.ledger.ledger import Ledger
-from ml4t.backtest.records import Records
+from ml4t.backtest.records import Ints, Records
 
 #: The names of the frames, in the order in which a run makes them.
 FRAMES = ("equity", "orders", "fills", "trades", "positions", "rebalances", "ends")
@@ -281,6 +281,11 @@ def bars_of(frames: RunFrames, prices: object | None) -> Bars:
             "prices, volumes and signals, with no bar or asset more or less"
         )
     return bars
+
+
+def codes_of(names: pl.Series, assets: tuple[str, ...]) -> Ints:
+    """Return the places of names among the assets, the inverse of `names_of`."""
+    return names.cast(pl.Enum(assets)).to_physical().to_numpy().astype(np.int64)
 
 
 def _told(bars: Bars) -> str:

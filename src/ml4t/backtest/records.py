@@ -185,6 +185,14 @@ TRADE = np.dtype(
     ]
 )
 
+#: Where a fill leaves its asset: what is held after it and at which average cost, and the number of
+#: the round trip that this belongs to. Nothing is held: `quantity` is 0 and `cost` has no meaning.
+TRIP_STATE = np.dtype([("quantity", np.float64), ("cost", np.float64), ("trade", np.int64)])
+
+#: Units that one fill opened and a later one closed, first in, first out: the numbers of the two
+#: fills, -1 for the second while they are held. `quantity` is signed: positive for long.
+LOT = np.dtype([("quantity", np.float64), ("entry_fill", np.int64), ("exit_fill", np.int64)])
+
 
 class PlanParams(NamedTuple):
     """The numbers of a `RebalanceConfig` as the kernel reads them.

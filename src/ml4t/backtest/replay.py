@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import polars as pl
 
@@ -19,6 +20,7 @@ from ml4t.backtest.feed.market import check_columns, market_prices, volumes
 from ml4t.backtest.frames import LedgerFrames
 from ml4t.backtest.kernel import loop
 from ml4t.backtest.ledger.ledger import Ledger
+from ml4t.backtest.records import CostParams, PlanParams
 from ml4t.backtest.result import BacktestResult
 from ml4t.backtest.run_log import RunLog
 
@@ -119,6 +121,36 @@ def traded(
     return BacktestResult(config, LedgerFrames(bars, ledger), tables)
 
 
+class RunRules(NamedTuple):
+    """All settings of a run as the kernel reads them.
+
+    `initial_cash` is currency, `fill_price` the field of a bar at which market orders fill. Plans
+    reckon with the costs in `estimate`, fills are charged those in `costs`: the same, unless
+    somebody asks what would have been.
+    """
+
+    initial_cash: float
+    fill_price: str
+    run: loop.RunParams
+    plan: PlanParams
+    estimate: CostParams
+    costs: CostParams
+
+    @classmethod
+    def of(cls, config: BacktestConfig) -> RunRules:
+        """Return the rules of a config; raises `ValueError` for a cost model in Python."""
+        run = loop.RunParams(
+            is_same_bar=config.execution_mode is ExecutionMode.SAME_BAR,
+            must_mention=config.rebalance.unmentioned == "error",
+            max_participation=config.participation,
+            cash_policy=CashPolicy(config.insufficient_cash).code,
+            delisting=Delisting(config.delisting).code,
+        )
+        costs = config.costs.params
+        plan = config.rebalance.params
+        return cls(float(config.initial_cash), config.fill_price, run, plan, costs, costs)
+
+
 def replay_schedule(bars: Bars, schedule: AlignedSchedule, config: BacktestConfig) -> Ledger:
     """Run a schedule on a fresh account; returns its ledger, complete.
 
@@ -130,11 +162,15 @@ def replay_schedule(bars: Bars, schedule: AlignedSchedule, config: BacktestConfi
         On these bars.
     config : BacktestConfig
     """
+    return replay(bars, schedule, RunRules.of(config))
+
+
+def replay(bars: Bars, schedule: AlignedSchedule, rules: RunRules) -> Ledger:
+    """Run a schedule under rules that need not be those of a config; otherwise the same."""
     n_bars, n_assets = bars.close.shape
-    ledger = Ledger(bars.assets, config.initial_cash, list(bars.timestamps), n_bars)
-    rules = config.rebalance
+    ledger = Ledger(bars.assets, rules.initial_cash, list(bars.timestamps), n_bars)
     bar_arrays = loop.BarArrays(
-        market=market_prices(bars, config),
+        market=market_prices(bars, rules.fill_price),
         open=bars.open,
         high=bars.high,
         low=bars.low,
@@ -144,24 +180,17 @@ def replay_schedule(bars: Bars, schedule: AlignedSchedule, config: BacktestConfi
         gone_from=bars.gone_from,
         some_end=bars.some_end,
     )
-    run = loop.RunParams(
-        is_same_bar=config.execution_mode is ExecutionMode.SAME_BAR,
-        must_mention=rules.unmentioned == "error",
-        max_participation=config.participation,
-        cash_policy=CashPolicy(config.insufficient_cash).code,
-        delisting=Delisting(config.delisting).code,
-    )
     decisions = loop.Decisions(schedule.row_of_bar, schedule.weights)
     _reserve(ledger, n_assets, len(schedule.weights))
-    costs = config.costs.params
     at_once = max(_CELLS_AT_ONCE // n_assets, 1)
     bar = 0
     while bar < n_bars:
         stop = min(bar + at_once, n_bars)
         state, log = _with_room(ledger, n_assets)
         bar, why = loop.run_bars(
-            bar, stop, bar_arrays, decisions, run, rules.params, costs, state, log
-        )
+            bar, stop, bar_arrays, decisions, rules.run, rules.plan, rules.estimate, rules.costs,
+            state, log,
+        )  # fmt: skip
         if why == loop.UNMENTIONED:
             requested = schedule.weights[schedule.row_of_bar[bar]]
             check_mentioned(

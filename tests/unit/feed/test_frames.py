@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import polars as pl
-import pytest
 
 from ml4t.backtest import DataFeed
 
@@ -39,16 +38,8 @@ def test_pandas_and_pyarrow_are_not_needed(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def _panel() -> Path:
-    for folder in Path(__file__).resolve().parents:
-        found = sorted((folder / "shared" / "data").glob("sp500_40_*.parquet"))
-        if found:
-            return found[0]
-    pytest.skip("the panel of real prices is not here")
-
-
 def test_a_real_panel() -> None:
-    path = _panel()
+    path = real_panel()
     feed = DataFeed(path)
     frame = pl.read_parquet(path)
     assert feed.n_assets == 40

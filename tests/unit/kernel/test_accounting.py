@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ml4t.backtest.kernel import accounting
-from ml4t.backtest.records import ACCOUNT, EQUITY, FILL, HOLDING, TRADE
+from ml4t.backtest.records import ACCOUNT, EQUITY, FILL, HOLDING, TRADE, TRIP_STATE
 
 NAN = float("nan")
 Fills = list[tuple[int, int, float, float, float, float]]
@@ -20,8 +20,8 @@ def trades_of(fills: Fills, n_assets: int = 1) -> np.ndarray:
             ("bar", "asset", "quantity", "price", "commission", "slippage"), values, strict=True
         ):
             record[name] = value
-    room = np.zeros(len(fills), TRADE)
-    return room[: accounting.round_trips(records, n_assets, room)]
+    room, states = np.zeros(2 * len(fills), TRADE), np.zeros(len(fills), TRIP_STATE)
+    return room[: accounting.round_trips(records, n_assets, room, states)]
 
 
 def test_one_round_trip() -> None:

@@ -12,7 +12,7 @@ from ml4t.backtest.numeric import is_finite, is_real
 __all__ = ["DriftTrigger"]
 
 #: As in a plan: a change of weight that is not above this is none.
-_NO_DRIFT = 1e-12
+NO_DRIFT = 1e-12
 _BANDS = ("absolute", "relative", "distance")
 _CHOICES = {"trade_to": ("target", "edge"), "combine": ("or", "and")}
 
@@ -142,10 +142,10 @@ class DriftTrigger:
         return absolute if self.relative is None else min(absolute, self.relative * abs(target))
 
     def _is_exceeded(self, targets: Mapping[str, float], drift: Mapping[str, float]) -> bool:
-        if self.distance is not None and _distance(drift) > self.distance + _NO_DRIFT:
+        if self.distance is not None and _distance(drift) > self.distance + NO_DRIFT:
             return True
         return any(
-            abs(moved) > self._band(targets.get(asset, 0.0)) + _NO_DRIFT
+            abs(moved) > self._band(targets.get(asset, 0.0)) + NO_DRIFT
             for asset, moved in drift.items()
         )
 

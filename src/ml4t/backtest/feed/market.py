@@ -130,7 +130,7 @@ class Market:
     @property
     def market_price(self) -> Floats:
         """The price of market orders in the present bar, (n_assets,)."""
-        prices: Floats = market_prices(self.bars, self._config)[self.row]
+        prices: Floats = market_prices(self.bars, self._config.fill_price)[self.row]
         return prices
 
     @property
@@ -150,9 +150,9 @@ def check_columns(bars: Bars, config: BacktestConfig) -> None:
             )
 
 
-def market_prices(bars: Bars, config: BacktestConfig) -> Floats:
-    """Return the prices of market orders, (n_bars, n_assets)."""
-    matrix: Floats = getattr(bars, config.fill_price)
+def market_prices(bars: Bars, fill_price: str) -> Floats:
+    """Return the prices of market orders, (n_bars, n_assets); see `BacktestConfig`."""
+    matrix: Floats = getattr(bars, fill_price)
     return matrix
 
 

@@ -111,12 +111,14 @@ def replay_positions(
 
 
 @kernel
-def round_trips(fills: Records, n_assets: int, trades: Records) -> int:
+def round_trips(fills: Records, n_assets: int, trades: Records, states: Records) -> int:
     """Gather fills into round trips at average cost; returns the number of trades written.
 
-    `trades` has room for one record per fill. `pnl` is after commission, at the prices after
-    slippage; for an open trade it is that of what has been closed so far, less the commission
-    paid so far.
+    A fill that takes a position through zero ends one trade and begins the next; commission and
+    slippage are shared by quantity, and both trades count it. `trades` has room for two records
+    per fill, `states` for one `TRIP_STATE`; both are written. `pnl` is after commission, at the
+    prices after slippage; for an open trade it is that of what has been closed so far, less the
+    commission paid so far.
     """
     open_trade = np.full(n_assets, -1, np.int64)
     position = np.zeros(n_assets)
@@ -126,40 +128,52 @@ def round_trips(fills: Records, n_assets: int, trades: Records) -> int:
     for k in range(fills.size):
         record = fills[k]
         i = record["asset"]
+        after = without_dust(position[i] + record["quantity"])
         quantity = record["quantity"]
-        units = abs(quantity)
-        if open_trade[i] < 0:
-            open_trade[i] = n_trades
-            n_trades += 1
-            begun = trades[open_trade[i]]
-            begun["asset"] = i
-            begun["entry"] = record["bar"]
-            begun["exit"] = -1
-            begun["exit_price"] = np.nan
-            average_cost[i] = 0.0
-            closed[i] = 0.0
-        trade = trades[open_trade[i]]
-        trade["commission"] += record["commission"]
-        trade["slippage"] += record["slippage"]
-        trade["pnl"] -= record["commission"]
-        trade["n_fills"] += 1
-        before = position[i]
-        value = units * record["price"]
-        if before * quantity >= 0.0:
-            average_cost[i] = (abs(before) * average_cost[i] + value) / (abs(before) + units)
-            entered = abs(trade["quantity"])
-            trade["entry_price"] = (entered * trade["entry_price"] + value) / (entered + units)
-            trade["quantity"] += quantity
-            position[i] = before + quantity
-            continue
-        gain = units * (record["price"] - average_cost[i])
-        trade["pnl"] += gain if before > 0.0 else -gain
-        if closed[i] > 0.0:
-            value += closed[i] * trade["exit_price"]
-        closed[i] += units
-        trade["exit_price"] = value / closed[i]
-        position[i] = without_dust(before + quantity)
-        if position[i] == 0.0:
-            trade["exit"] = record["bar"]
-            open_trade[i] = -1
+        beyond = 0.0
+        if position[i] * after < 0.0:
+            quantity = -position[i]
+            beyond = after
+        for part in (quantity, beyond):
+            if part == 0.0:
+                continue
+            units = abs(part)
+            if open_trade[i] < 0:
+                open_trade[i] = n_trades
+                n_trades += 1
+                begun = trades[open_trade[i]]
+                begun["asset"] = i
+                begun["entry"] = record["bar"]
+                begun["exit"] = -1
+                begun["exit_price"] = np.nan
+                average_cost[i] = 0.0
+                closed[i] = 0.0
+            trade = trades[open_trade[i]]
+            states[k]["trade"] = open_trade[i]
+            share = 1.0 if beyond == 0.0 else units / abs(record["quantity"])
+            trade["commission"] += share * record["commission"]
+            trade["slippage"] += share * record["slippage"]
+            trade["pnl"] -= share * record["commission"]
+            trade["n_fills"] += 1
+            before = position[i]
+            value = units * record["price"]
+            if before * part >= 0.0:
+                average_cost[i] = (abs(before) * average_cost[i] + value) / (abs(before) + units)
+                entered = abs(trade["quantity"])
+                trade["entry_price"] = (entered * trade["entry_price"] + value) / (entered + units)
+                trade["quantity"] += part
+                position[i] = before + part
+                continue
+            gain = units * (record["price"] - average_cost[i])
+            trade["pnl"] += gain if before > 0.0 else -gain
+            if closed[i] > 0.0:
+                value += closed[i] * trade["exit_price"]
+            closed[i] += units
+            trade["exit_price"] = value / closed[i]
+            position[i] = without_dust(before + part)
+            if position[i] == 0.0:
+                trade["exit"] = record["bar"]
+                open_trade[i] = -1
+        states[k]["quantity"] = position[i]
+        states[k]["cost"] = average_cost[i]
     return n_trades

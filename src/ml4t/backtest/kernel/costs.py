@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ml4t.backtest.enums import CostKind
 from ml4t.backtest.kernel.jit import inlined_kernel, kernel
-from ml4t.backtest.records import CostParams
+from ml4t.backtest.records import CostParams, Floats
 
 NO_COST = CostKind.NONE.code
 PERCENT = CostKind.PERCENT.code
@@ -94,3 +94,10 @@ def estimated_cost(
         asset, quantity, price, True, multiplier, 0.0, 0.0, costs
     )
     return abs(quantity) * multiplier * abs(fill_price - price) + commission
+
+
+@kernel
+def estimate_costs(quantity: Floats, price: Floats, costs: CostParams, estimate: Floats) -> None:
+    """Write what each of several orders is estimated to cost; `quantity` is signed."""
+    for k in range(quantity.size):
+        estimate[k] = estimated_cost(0, quantity[k], price[k], 1.0, costs)

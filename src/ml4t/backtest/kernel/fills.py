@@ -56,11 +56,12 @@ def move_holding(holding: Record, quantity: float, price: float, notional: float
     """Add a signed quantity to what is held of an asset: at average cost; changes the holding."""
     before = holding["quantity"]
     after = without_dust(before + quantity)
-    if before == 0.0:
+    if before == 0.0 or before * after < 0.0:
         holding["entry_price"] = price
         holding["entry"] = bar
-    elif quantity > 0.0:
-        holding["entry_price"] = (before * holding["entry_price"] + notional) / (before + quantity)
+    elif before * quantity > 0.0:
+        spent = abs(before) * holding["entry_price"] + notional
+        holding["entry_price"] = spent / (abs(before) + abs(quantity))
     if after == 0.0:
         holding["entry_price"] = np.nan
         holding["entry"] = -1

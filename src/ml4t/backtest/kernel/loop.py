@@ -129,7 +129,7 @@ def rebalance(
     requested: Floats,
     bars: BarArrays,
     params: PlanParams,
-    costs: CostParams,
+    estimate: CostParams,
     state: AccountArrays,
     log: LogArrays,
     planned: Records,
@@ -148,7 +148,7 @@ def rebalance(
     rows = log.plan_rows[log.n_plan_rows[0] :]
     plan(
         cash, equity, quantity, bars.close[bar], mark, state.multiplier, requested,
-        book[:n_working], params, costs, rows, planned, cancels, totals,
+        book[:n_working], params, estimate, rows, planned, cancels, totals,
     )  # fmt: skip
     answer = totals[0]
     cancel_orders(
@@ -176,12 +176,14 @@ def run_bars(
     decisions: Decisions,
     run: RunParams,
     params: PlanParams,
+    estimate: CostParams,
     costs: CostParams,
     state: AccountArrays,
     log: LogArrays,
 ) -> tuple[int, int]:
     """Run the bars from `start` to `stop` (exclusive).
 
+    `estimate` is what plans reckon that trading costs, `costs` what fills are charged.
     Returns the bar that comes next and why: ALL_DONE; NEEDS_ROOM, before that bar, in which
     nothing has happened yet; or UNMENTIONED, at the decision of that bar, which the config
     forbids. Changes `state` and `log`.
@@ -217,7 +219,7 @@ def run_bars(
         requested = decisions.weights[row]
         if run.must_mention and leaves_unmentioned(requested, holdings):
             return bar, UNMENTIONED
-        rebalance(bar, requested, bars, params, costs, state, log, planned, totals)
+        rebalance(bar, requested, bars, params, estimate, state, log, planned, totals)
         if run.is_same_bar and account[0]["n_working"] > 0:
             record_equity(bar, bars.mark, account, holdings, state.equity)
             match_orders(

@@ -44,6 +44,7 @@ POSITION_CLOSED = Reason.POSITION_CLOSED.code
 DELISTED = Reason.DELISTED.code
 PERCENT = CostKind.PERCENT.code
 SCALE = CashPolicy.SCALE.code
+UNLIMITED = CashPolicy.UNLIMITED.code
 REJECT = CashPolicy.REJECT.code
 
 # The order of an order in its group: sales first, and among them those of what was held when the
@@ -98,6 +99,7 @@ def sell_in_turn(
     price: Floats,
     bar: int,
     volume: Floats,
+    policy: int,
     book: Records,
     account: Records,
     holdings: Records,
@@ -123,14 +125,18 @@ def sell_in_turn(
             continue
         i = order["asset"]
         held = holdings[i]["quantity"]
-        if held <= 0.0:
-            refuse(order, SHORT_NOT_ALLOWED, bar)
-            continue
-        demand = min(order["quantity"] - order["filled"], held)
+        demand = order["quantity"] - order["filled"]
+        if policy != UNLIMITED:
+            if held <= 0.0:
+                refuse(order, SHORT_NOT_ALLOWED, bar)
+                continue
+            demand = min(demand, held)
         quantity = grant(demand, order["step"], bar, volume[i], max_participation, used[i])
         if quantity == 0.0:
             continue
-        if costs.commission_kind != PERCENT:  # a percentage never exceeds what it is of
+        if (
+            costs.commission_kind != PERCENT and policy != UNLIMITED
+        ):  # a percentage never exceeds what it is of
             _, notional, commission = terms_of(order, -quantity, price[k], costs)
             if commission > account[0]["cash"] + notional:
                 refuse(order, INSUFFICIENT_CASH, bar)
@@ -195,7 +201,9 @@ def buy_in_turn(
             granted[at] = grant(demand, order["step"], bar, volume[i], max_participation, used[i])
     cash = account[0]["cash"]
     factor = 1.0
-    all_fit = total_cost(book, turn, granted, price, 1.0, costs) <= cash + tolerance
+    all_fit = policy == UNLIMITED
+    if not all_fit:
+        all_fit = total_cost(book, turn, granted, price, 1.0, costs) <= cash + tolerance
     one_by_one = not all_fit and (policy != SCALE or is_resting)
     if not all_fit and not one_by_one:
         factor = affordable_factor(book, turn, granted, price, cash, tolerance, costs)
@@ -312,7 +320,7 @@ def match_orders(
                 )  # fmt: skip
             else:
                 sell_in_turn(
-                    turn, price, bar, volume, book, account, holdings, used,
+                    turn, price, bar, volume, policy, book, account, holdings, used,
                     max_participation, costs, fills, n_fills,
                 )  # fmt: skip
     clear_finished(book, account, done, n_done)

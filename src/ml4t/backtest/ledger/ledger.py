@@ -20,6 +20,7 @@ from ml4t.backtest.records import (
     PLAN,
     PLAN_ROW,
     TRADE,
+    TRIP_STATE,
     VOLUME_USE,
     Floats,
     Records,
@@ -169,8 +170,8 @@ class Ledger:
     def all_trades(self) -> Records:
         """Return round trips, open ones included, as records of `TRADE`."""
         fills = self.fills.records()
-        room = np.zeros(fills.size, TRADE)
-        return room[: accounting.round_trips(fills, len(self.assets), room)]
+        trades, states = np.zeros(2 * fills.size, TRADE), np.zeros(fills.size, TRIP_STATE)
+        return trades[: accounting.round_trips(fills, len(self.assets), trades, states)]
 
     def all_orders(self) -> Records:
         """Return every order as it stands now, by id."""

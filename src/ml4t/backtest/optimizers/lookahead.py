@@ -16,6 +16,7 @@ from ml4t.backtest.execution.decision_times import Schedule
 from ml4t.backtest.feed.bars import Bars, times_series
 from ml4t.backtest.optimizers.decisions import KEYS, Reader
 from ml4t.backtest.optimizers.perturbed import original
+from ml4t.backtest.progress import tracked
 from ml4t.backtest.records import Ints
 
 _SHOWN = 10
@@ -49,8 +50,9 @@ class LookaheadReport:
     tried: tuple[datetime, ...]
     n_decision_times: int
 
-    def __repr__(self) -> str:
-        """Say what was found, with the first leaks."""
+    @property
+    def headline(self) -> str:
+        """What was found and tried, in one line."""
         tried = f"{len(self.tried)} of {self.n_decision_times} decision times tried"
         if self.failures.height:
             first = self.failures.row(0, named=True)
@@ -60,12 +62,13 @@ class LookaheadReport:
                 f"{first['changed_after']} changed, {first['error']}"
             )
         if self.leaks.is_empty():
-            return f"LookaheadReport: no leak found, {tried}"
+            return f"no leak found, {tried}"
         at = self.leaks["decision_time"].n_unique()
-        lines = [
-            f"LookaheadReport: {self.leaks.height} decisions at {at} times depend on later data, "
-            f"{tried}"
-        ]
+        return f"{self.leaks.height} decisions at {at} times depend on later data, {tried}"
+
+    def __repr__(self) -> str:
+        """Say what was found, with the first leaks."""
+        lines = [f"LookaheadReport: {self.headline}"]
         for row in self.leaks.head(_SHOWN).iter_rows(named=True):
             lines.append(
                 f"  {row['decision_time']} {row['asset']} {row['what']}: "
@@ -84,6 +87,7 @@ def check_lookahead(
     schedule: Schedule = "month_end",
     samples: int = 20,
     seed: int = 0,
+    progress: bool = False,
 ) -> LookaheadReport:
     """Look for decisions that know the future.
 
@@ -111,6 +115,8 @@ def check_lookahead(
         from those at which an asset has no bar now and has one later, if there are such.
     seed : int
         Of the draws; the same seed gives the same report.
+    progress : bool
+        Show how many of these times are done on the standard error stream; needs the extra ``cli``.
 
     Returns
     -------
@@ -157,19 +163,20 @@ def check_lookahead(
     times = _decision_times(base, source.bars)
     tried = _sampled(times, source.bars, n_samples, rng)
     found, failures = [], []
-    for time in tried.tolist():
-        before = base.filter(pl.col("time") <= time)
-        for change, changed in (("values", source.with_values), ("rows", source.without_rows)):
-            copied = changed(time, rng)
-            labels = {"change": change, "changed_after": time}
-            try:
-                after = reader.decisions(build(copied), copied, time)
-            except Exception as error:
-                failures.append(labels | {"error": f"{type(error).__name__}: {error}"})
-                last = error
-                continue
-            columns = [pl.lit(value).alias(name) for name, value in labels.items()]
-            found.append(_differences(before, after).with_columns(columns))
+    with tracked(tried.tolist(), tried.size, "decision times", progress) as shown_times:
+        for time in shown_times:
+            before = base.filter(pl.col("time") <= time)
+            for change, changed in (("values", source.with_values), ("rows", source.without_rows)):
+                copied = changed(time, rng)
+                labels = {"change": change, "changed_after": time}
+                try:
+                    after = reader.decisions(build(copied), copied, time)
+                except Exception as error:
+                    failures.append(labels | {"error": f"{type(error).__name__}: {error}"})
+                    last = error
+                    continue
+                columns = [pl.lit(value).alias(name) for name, value in labels.items()]
+                found.append(_differences(before, after).with_columns(columns))
     if not found:
         last.add_note(
             "ml4t.backtest: check_lookahead called build on prices with another future, after "

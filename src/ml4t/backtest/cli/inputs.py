@@ -1,0 +1,120 @@
+"""Files that a command is given, read as the library reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ml4t.backtest.errors import InputError, MissingExtraError
+from ml4t.backtest.execution.decision_times import Schedule, check_schedule, every, on_dates
+from ml4t.backtest.feed.bars import times_series
+from ml4t.backtest.feed.checks import Faults
+from ml4t.backtest.feed.columns import find_column, is_number, times_of, values_of
+from ml4t.backtest.feed.frames import Loaded, load
+from ml4t.backtest.feed.table import ASSET_COLUMNS, TIME_COLUMNS
+from ml4t.backtest.feed.text import decimal_mark
+
+
+def find_name(frame: pl.DataFrame, known: tuple[str, ...]) -> str | None:
+    """Return the first column that has one of the known names, in any case; None without one."""
+    by_name = {name.lower(): name for name in reversed(frame.columns)}
+    return next((by_name[name] for name in known if name in by_name), None)
+
+
+def is_long(frame: pl.DataFrame) -> bool:
+    """Whether a frame has a row per time and asset, and not a column per asset."""
+    name = find_name(frame, ASSET_COLUMNS)
+    # A column of numbers is prices or weights, also of an asset that is called SYMBOL.
+    return name is not None and not is_number(frame[name])
+
+
+def typed(loaded: Loaded, what: str) -> pl.DataFrame:
+    """Return a file as a frame whose columns have the types that the feed would read in them.
+
+    Raises
+    ------
+    ValueError
+        For times and numbers that cannot be read.
+    """
+    frame, is_text = loaded
+    if not is_text:
+        return frame
+    time, asset = find_name(frame, TIME_COLUMNS), find_name(frame, ASSET_COLUMNS)
+    others = [frame[name] for name in frame.columns if name not in (time, asset)]
+    mark = decimal_mark(others, what)
+    columns = []
+    for column in frame.iter_columns():
+        if column.name == time:
+            faults = Faults(what)
+            times, zone = times_of(column, True, faults)
+            faults.settle()
+            columns.append(times_series(times, zone).alias(column.name))
+        elif column.name == asset:
+            columns.append(column)
+        else:
+            columns.append(_typed(column, values_of(column, mark, what)))
+    return pl.DataFrame(columns)
+
+
+def _typed(column: pl.Series, values: Any) -> pl.Series:
+    if values.dtype == object:
+        return column
+    return pl.Series(column.name, values).fill_nan(None)
+
+
+def price_frame(path: Path, for_pandas: bool) -> Any:
+    """Return a file of prices as a frame, long or wide as it is.
+
+    Parameters
+    ----------
+    path : Path
+    for_pandas : bool
+        A pandas frame; a wide one has its times in the index.
+
+    Raises
+    ------
+    ValueError
+        For a file that cannot be read.
+    ImportError
+        Without pandas, where it is asked for.
+    """
+    frame = typed(load(path, "prices"), "prices")
+    if not for_pandas:
+        return frame
+    try:
+        made = frame.to_pandas()
+    except ImportError:
+        raise MissingExtraError(
+            'pandas frames need pandas and pyarrow; run: pip install "ml4t-backtest[pandas]"'
+        ) from None
+    if is_long(frame):
+        return made
+    return made.set_index(find_column(frame.columns, TIME_COLUMNS, None, "prices", "time_column"))
+
+
+def schedule_of(value: object) -> Schedule:
+    """Return when to decide, from what a person has written.
+
+    Parameters
+    ----------
+    value : str, int or list of dates
+        A name that `decision_bars` knows, n for every n-th bar, or dates, which move to the next
+        bar.
+
+    Raises
+    ------
+    ValueError
+        For what is none of these.
+    """
+    if isinstance(value, str) and value.isdecimal():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return every(value)
+    if isinstance(value, list):
+        return on_dates(value)
+    check_schedule(value)
+    if not isinstance(value, str):
+        raise InputError(f"schedule: {value!r} is none; write a name, a number of bars or dates")
+    return value

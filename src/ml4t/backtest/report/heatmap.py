@@ -1,0 +1,101 @@
+"""Returns by month and year."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ml4t.backtest.records import Floats
+from ml4t.backtest.report import style
+from ml4t.backtest.report.libraries import go
+from ml4t.backtest.report.numbers import counted, percent
+
+_TITLE = "Returns by month"
+_NEVER_A_BAR = "The run has no complete bar, so there are no returns."
+_MONTHS = (
+    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
+    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+)
+_ROW, _AROUND = 22, 74
+
+
+def monthly_figure(monthly: pl.DataFrame) -> Any:
+    """Draw the return of every month, and of every year in the last column.
+
+    Parameters
+    ----------
+    monthly : polars.DataFrame
+        ``result.monthly_returns()``.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+    """
+    if not monthly.height:
+        return style.nothing_to_draw(_TITLE, _NEVER_A_BAR)
+    months, totals = _values(monthly)
+    figure = style.new_figure(
+        _TITLE,
+        height=_ROW * monthly.height + _AROUND,
+        hovermode="closest",
+        showlegend=False,
+    )
+    # A month alone sets the scale: a year is a sum of them, and only its sign and text matter.
+    known = np.abs(months[np.isfinite(months)])
+    scale = float(np.quantile(known, 0.98)) if known.size else 0.01
+    # Between the months and the year.
+    nothing = np.full(monthly.height, np.nan)
+    figure.add_trace(
+        go.Heatmap(
+            x=[*_MONTHS, "", "year"],
+            y=[str(year) for year in monthly["year"]],
+            z=np.round(np.column_stack([months, nothing, totals]), 5),
+            zmin=-max(scale, 1e-4),
+            zmax=max(scale, 1e-4),
+            colorscale=[[0.5 * k, color] for k, color in enumerate(style.SCALE)],
+            texttemplate="%{z:.1%}",
+            textfont={"size": 11},
+            hovertemplate="%{x} %{y}: %{z:.2%}<extra></extra>",
+            hoverongaps=False,
+            xgap=1,
+            ygap=1,
+            showscale=False,
+        )
+    )
+    figure.update_layout(margin={"b": 12})
+    figure.update_xaxes(side="top", showgrid=False, type="category", ticks="")
+    figure.update_yaxes(autorange="reversed", showgrid=False, type="category", ticks="")
+    return figure
+
+
+def monthly_sentence(monthly: pl.DataFrame) -> str:
+    """Say what the heat map shows."""
+    if not monthly.height:
+        return _NEVER_A_BAR
+    months, totals = _values(monthly)
+    known = months[np.isfinite(months)]
+    if not known.size:
+        return "No month has a return that is defined."
+    text = f"{int(np.count_nonzero(known > 0.0)):,} of {counted(known.size, 'month')} gained"
+    if known.size > 1:
+        worst, best = (
+            np.unravel_index(find(months), months.shape) for find in (np.nanargmin, np.nanargmax)
+        )
+        text += (
+            f"; the worst was {_MONTHS[worst[1]]} {monthly['year'][int(worst[0])]} with "
+            f"{percent(float(months[worst]), sign=True)}, the best {_MONTHS[best[1]]} "
+            f"{monthly['year'][int(best[0])]} with {percent(float(months[best]), sign=True)}"
+        )
+    years = totals[np.isfinite(totals)]
+    if years.size > 1:
+        n_lost = int((years < 0.0).sum())
+        text += f". {n_lost or 'None'} of {years.size} calendar years lost"
+    return text + "."
+
+
+def _values(monthly: pl.DataFrame) -> tuple[Floats, Floats]:
+    """Return the returns of months, (n_years, 12), and of years; NaN where there is none."""
+    matrix = monthly.drop("year").to_numpy().astype(float)
+    return matrix[:, :12], matrix[:, 12]

@@ -1,0 +1,122 @@
+"""What a report is made of, each worked out once."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from ml4t.backtest.attribution.bridge import Bridge
+from ml4t.backtest.benchmark import Benchmark, as_benchmark
+from ml4t.backtest.errors import BacktestError
+from ml4t.backtest.feed.bars import Bars
+from ml4t.backtest.result import BacktestResult
+from ml4t.backtest.tracking import Tracking
+
+_NO_PROMISE = "No weights were ever requested, so there is no promise to compare the account with."
+
+
+class Sources:
+    """A result, what it is compared with, and what follows from both.
+
+    Parameters
+    ----------
+    result : BacktestResult
+    benchmark : anything `as_benchmark` takes, optional
+    prices : DataFeed, dataframe or path, optional
+        As in `BacktestResult.bars`.
+
+    Attributes
+    ----------
+    benchmark : Benchmark or None
+    bars : Bars or None
+        None: of a loaded result that was given no prices.
+
+    Raises
+    ------
+    ValueError
+        For prices that are not those of the run, and for a benchmark that cannot be aligned.
+    """
+
+    def __init__(
+        self, result: BacktestResult, benchmark: object | None = None, prices: object | None = None
+    ) -> None:
+        self.result = result
+        self._prices = prices
+        self.bars: Bars | None = None
+        try:
+            self.bars = result.bars(prices)
+        except BacktestError:
+            if prices is not None:
+                raise
+        self.benchmark: Benchmark | None = (
+            None if benchmark is None else as_benchmark(benchmark, result, prices)
+        )
+
+    @property
+    def initial_cash(self) -> float:
+        """In currency."""
+        return float(self.result.config.initial_cash)
+
+    @cached_property
+    def statistics(self) -> dict[str, float]:
+        """Every figure by name; see `BacktestResult.statistics`."""
+        return self.result.statistics(self.benchmark)
+
+    @cached_property
+    def tracking(self) -> Tracking:
+        """How near the account was to its target weights."""
+        return self.result.tracking()
+
+    @cached_property
+    def round_trips(self) -> pl.DataFrame:
+        """What was bought and sold again."""
+        return self.result.round_trips(prices=self._prices)
+
+    @cached_property
+    def _bridge_or_reason(self) -> tuple[Bridge | None, str]:
+        if not self.result.equity.height:
+            return None, "The run has no complete bar, so there is nothing to compare."
+        if not self.result.rebalances.height:
+            return None, _NO_PROMISE
+        try:
+            return self.result.bridge(self._prices), ""
+        except BacktestError as error:
+            return None, f"There is no bridge for this run. {error}."
+
+    @property
+    def bridge(self) -> Bridge | None:
+        """The bridge from paper to account; None where there can be none."""
+        return self._bridge_or_reason[0]
+
+    @property
+    def no_bridge(self) -> str:
+        """Why there is no bridge; empty if there is one."""
+        return self._bridge_or_reason[1]
+
+    @property
+    def paper(self) -> pl.DataFrame | None:
+        """The portfolio without friction: ``timestamp`` and ``equity``."""
+        return None if self.bridge is None else self.bridge.paper
+
+    @cached_property
+    def benchmark_equity(self) -> pl.DataFrame | None:
+        """What the account's equity at the first common bar would have become in the benchmark."""
+        if self.benchmark is None:
+            return None
+        equity = self.result.equity
+        common = np.flatnonzero(self.benchmark.is_common)
+        levels = self.benchmark.levels[common]
+        base = equity["equity"][int(common[0])]
+        return pl.DataFrame(
+            {
+                "timestamp": equity["timestamp"].gather(pl.Series(common)),
+                "equity": base * levels / levels[0],
+            }
+        )
+
+    @property
+    def benchmark_name(self) -> str:
+        """What the benchmark is called."""
+        return "benchmark" if self.benchmark is None else self.benchmark.name

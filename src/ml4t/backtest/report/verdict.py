@@ -1,0 +1,129 @@
+"""The verdict: five numbers, and what they mean in plain words."""
+
+from __future__ import annotations
+
+import math
+
+from ml4t.backtest.report.bridge import in_words
+from ml4t.backtest.report.numbers import NOT_DEFINED, bps, day, money, number, percent, span
+from ml4t.backtest.report.sections import Tile
+from ml4t.backtest.report.sources import Sources
+
+
+def verdict_tiles(found: Sources) -> list[Tile]:
+    """Return the five numbers."""
+    figures = found.statistics
+    deepest = found.result.drawdowns(1)
+    return [
+        Tile(
+            "Final equity",
+            money(figures["final_equity"]),
+            f"from {money(figures['initial_cash'])} in {span(figures['years'])}",
+        ),
+        Tile("Return a year", percent(figures["annual_return"], 2), _beside_return(found)),
+        Tile(
+            "Sharpe ratio",
+            number(figures["sharpe_ratio"], 2),
+            f"volatility {percent(figures['volatility'])} a year",
+        ),
+        Tile(
+            "Deepest drawdown",
+            percent(figures["max_drawdown"]),
+            f"on {day(deepest['valley'][0])}" if deepest.height else "it never fell",
+        ),
+        _lost(found),
+    ]
+
+
+def verdict_sentences(found: Sources) -> list[str]:
+    """Return what the numbers say, a sentence or two each."""
+    figures = found.statistics
+    if not found.result.equity.height:
+        return ["The run was stopped before its first bar was complete: there is nothing to judge."]
+    cash, final = figures["initial_cash"], figures["final_equity"]
+    text = f"{money(cash)} became {money(final)}"
+    if figures["years"] > 0.0:
+        text += f" in {span(figures['years'])}"
+    if math.isfinite(figures["annual_return"]):
+        text += f", {percent(figures['annual_return'], 2)} a year"
+    sentences = [" ".join(filter(None, (text + ".", _friction(found))))]
+    if not figures["fills"]:
+        sentences.append("Nothing was ever traded.")
+    if found.benchmark is not None:
+        sentences.append(_beside_benchmark(found))
+    return sentences
+
+
+def _lost(found: Sources) -> Tile:
+    figures = found.statistics
+    paid = figures["commission"] + figures["slippage"]
+    more = f"commission and slippage {money(paid)}" if paid else "no commission or slippage"
+    if found.bridge is None:
+        return Tile("Costs a year", bps(figures["cost_bps"]), more)
+    a_year = found.bridge.bps_per_year["difference"]
+    if a_year > 0.0:
+        return Tile("Gained by trading", f"{bps(a_year)}", f"of return a year; {more}")
+    return Tile("Lost to trading", bps(-a_year), f"of return a year; {more}")
+
+
+def _friction(found: Sources) -> str:
+    """Say what trading did to the promise of the weights."""
+    bridge = found.bridge
+    if bridge is None:
+        return ""
+    a_year = bridge.bps_per_year
+    if not math.isfinite(a_year["difference"]):
+        return ""
+    lost = -a_year["difference"]
+    paper = percent(1e-4 * a_year["paper"], 2)
+    since = f"From the first decision on, {_first_decision(found)}, "
+    if round(abs(lost), 1) == 0.0:
+        return f"{since}the account earned what the weights promise, {paper} a year."
+    text = (
+        f"{since}the account earned {percent(1e-4 * a_year['account'], 2)} a year, and the same "
+        f"weights without any friction {paper}: trading {'took' if lost > 0.0 else 'added'} "
+        f"{bps(abs(lost))} a year"
+    )
+    terms = [term for term in bridge.terms if bridge.total[term] != 0.0]
+    largest = max(terms, key=lambda term: -a_year[term] / lost)
+    if len(terms) > 1:
+        text += f", the largest part of it by {in_words(largest)} ({bps(abs(a_year[largest]))})"
+    return text + "."
+
+
+def _first_decision(found: Sources) -> str:
+    return day(found.result.rebalances["timestamp"][0])
+
+
+def _beside_return(found: Sources) -> str:
+    parts = []
+    if found.bridge is not None and math.isfinite(found.bridge.bps_per_year["paper"]):
+        a_year = found.bridge.bps_per_year
+        parts.append(
+            f"from the first decision {percent(1e-4 * a_year['account'], 2)}, without friction "
+            f"{percent(1e-4 * a_year['paper'], 2)}"
+        )
+    if found.benchmark is not None:
+        value = found.statistics["benchmark_annual_return"]
+        parts.append(f"{found.benchmark_name} {percent(value, 2)}")
+    return "; ".join(parts)
+
+
+def _beside_benchmark(found: Sources) -> str:
+    figures, name = found.statistics, found.benchmark_name
+    more = figures["annual_return"] - figures["benchmark_annual_return"]
+    text = f"{name} earned {percent(figures['benchmark_annual_return'], 2)} a year"
+    if math.isfinite(more):
+        text += f", {percent(abs(more), 2)} {'less' if more > 0.0 else 'more'} than the account"
+    ratio = number(figures["information_ratio"], 2)
+    if ratio != NOT_DEFINED:
+        text += (
+            f"; beta {number(figures['beta'], 2)}, information ratio {ratio}, tracking error "
+            f"{percent(figures['tracking_error'])} a year"
+        )
+    coverage = figures["benchmark_coverage"]
+    if coverage < 1.0:
+        text += (
+            f". It has a level at {percent(coverage)} of the bars; figures beside it are of those"
+        )
+    return text + "."
