@@ -1,4 +1,4 @@
-"""Other engines. Each module here needs its package, which is in the extra ``peers`` or ``zipline`` only."""
+"""Other engines. Each module needs its package, of the extra ``peers`` or ``zipline``."""
 
 from __future__ import annotations
 

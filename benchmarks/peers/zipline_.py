@@ -1,9 +1,9 @@
 """zipline: `order_target_percent` for each asset, in whole shares, at the next close.
 
 That is how zipline trades: it has neither fractions nor an order that fills at the close that
-decided it, and it keeps prices to a tenth of a cent. So its equity differs. The prices are ingested into a
-bundle on disk before a run; a run reads them from there. It knows days of exchanges only: bar t of
-a workload is session t of the New York Stock Exchange since 1990.
+decided it, and it keeps prices to a tenth of a cent. So its equity differs. The prices are ingested
+into a bundle on disk before a run; a run reads them from there. It knows days of exchanges only:
+bar t of a workload is a session of the New York Stock Exchange, from the second of 1990 on.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def ingested(workload: Workload, index: pd.DatetimeIndex) -> tuple[str, dict[str
         assets_db.write(pd.DataFrame(listed), exchanges=pd.DataFrame(exchange))
         names = ["open", "high", "low", "close"]
         days.write(
-            (k, pd.DataFrame({name: close for name in names}, index=index).assign(volume=10**6))
+            (k, pd.DataFrame(dict.fromkeys(names, close), index=index).assign(volume=10**6))
             for k, close in enumerate(workload.closes.T)
         )
         adjustments.write()
@@ -98,7 +98,5 @@ def final_equity(performance: Any) -> float:
 
 
 CONTENDERS = [
-    Contender(
-        "zipline", "zipline-reloaded", order_target, final_equity, agrees=False, slow=True
-    ),
+    Contender("zipline", "zipline-reloaded", order_target, final_equity, agrees=False, slow=True),
 ]
