@@ -26,12 +26,22 @@ def test_page(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     doc_pages.run(doc_pages.program_of(PAGES[name]), doc_pages.name_of(PAGES[name]))
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_text_quotes_what_the_code_asserts(name: str) -> None:
-    page = PAGES[name]
-    code = doc_pages.program_of(page)
+def quoted(page: Path) -> list[str]:
+    """The numbers of the text of a page, as the code would have them."""
     text = doc_pages.BLOCK.sub("", page.read_text(encoding="utf-8"))
     money = [number.replace(",", "_") for number in MONEY.findall(text)]
-    rates = [f"0.{int(whole):02d}{part}" for whole, part in PERCENT.findall(text)]
-    assert len(money) >= 10
-    assert [n for n in (*money, *rates) if not re.search(rf"\b{n}\b", code)] == []
+    return [*money, *(f"0.{int(whole):02d}{part}" for whole, part in PERCENT.findall(text))]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_text_quotes_what_the_code_asserts(name: str) -> None:
+    code, numbers = doc_pages.program_of(PAGES[name]), quoted(PAGES[name])
+    assert len(numbers) >= 10
+    assert [number for number in numbers if not re.search(rf"\b{number}\b", code)] == []
+
+
+def test_the_index_quotes_the_pages() -> None:
+    code = "\n".join(doc_pages.program_of(page) for page in PAGES.values())
+    numbers = quoted(doc_pages.DOCS / "coming-from" / "index.md")
+    assert len(numbers) == 6
+    assert [number for number in numbers if not re.search(rf"\b{number}\b", code)] == []
