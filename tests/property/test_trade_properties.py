@@ -142,7 +142,7 @@ def is_at_close(result: BacktestResult, fill: dict[str, Any]) -> bool:
 @checked
 @given(case=markets)
 def test_excursions_bar_by_bar(case: Market) -> None:
-    """The bars that a lot of "fifo" and a trip at average cost went through, one after the other."""
+    """The bars that a lot, and a trip at average cost, went through, one after the other."""
     result, _ = run(case)
     bars = result.bars()
     at = {time: t for t, time in enumerate(result.equity["timestamp"].to_list())}

@@ -847,7 +847,7 @@ BAD_FOLDERS = [
         "of no result",
         lambda folder: BacktestResult.load(folder.parent),
         ResultError,
-        ("result.json", "cannot be read"),
+        ("the folder holds no result", "result.json", "pass the one that a result is in"),
     ),
     Case(
         "no path",
@@ -872,6 +872,66 @@ BAD_FOLDERS = [
 
 @cases(BAD_FOLDERS)
 def test_result_folders(case: Case, saved: Path) -> None:
+    refused(case, saved)
+
+
+# ------------------------------------------------------- what a result is asked
+
+
+def _other(rows: int = 3, **values: float) -> Callable[[Path], object]:
+    prices = long_frame({"A": [10.0, 11.0, 12.0][:rows]})
+    changed = prices.with_columns(**{name: pl.lit(value) for name, value in values.items()})
+    return lambda folder: BacktestResult.load(folder).round_trips("fifo", changed)
+
+
+_OF_RUN = ("they are not those of this run", "pass the same prices")
+QUESTIONS = [
+    *(
+        Case(
+            f"method {hint}",
+            lambda folder, method=method: BacktestResult.load(folder).round_trips(method),
+            InputError,
+            ("round_trips: there is no method", hint, 'use "average" or "fifo"'),
+        )
+        for method, hint in (
+            ("avarage", "'avarage' (nearest: 'average')"),
+            ("FIFO", "'FIFO'"),
+            ("lifo", "(nearest: 'fifo')"),
+            ("", "''"),
+            (None, "None"),
+            ([], "[]"),
+            (np.ones(2), "array"),
+            (HUGE, "int"),
+        )
+    ),
+    Case("a bar less", _other(2), DataError, ("prices: ", "2 bars of 1 assets", *_OF_RUN)),
+    Case("another close", _other(close=10.0), DataError, _OF_RUN),
+    Case("another asset", _other(asset="B"), DataError, _OF_RUN),
+    Case(
+        "no prices",
+        lambda folder: BacktestResult.load(folder).round_trips(prices=3.0),
+        DataError,
+        ("prices",),
+    ),
+    *(
+        Case(
+            f"band {name}",
+            lambda folder, band=band: BacktestResult.load(folder).tracking(band),
+            InputError,
+            ("tracking: band=", "0 < band < 1", "0.05 for five per cent"),
+        )
+        for name, band in {
+            **{str(band): band for band in (0.0, -0.05, 1.0, 5, NAN, INF, True, None, 1j)},
+            "of text": "0.05",
+            "of a list": [0.05],
+            "too long": HUGE,
+        }.items()
+    ),
+]
+
+
+@cases(QUESTIONS)
+def test_what_a_result_cannot_answer(case: Case, saved: Path) -> None:
     refused(case, saved)
 
 
@@ -961,6 +1021,79 @@ def test_files_that_are_only_strange(name: str, tmp_path: Path) -> None:
     assert bars.close.tolist() == [[1234.5], [1250.25]]
     assert bars.volume is not None
     assert bars.volume.tolist() == [[1.0], [2.0]]
+
+
+# ---------------------------------------------------------------------- benchmarks
+
+
+DAYS = [day(t) for t in range(5)]
+LEVELS = [100.0, None, 110.0, 99.0, 120.0]
+
+
+def levels(times: list[datetime], values: list[float | None]) -> pl.DataFrame:
+    return pl.DataFrame({"date": times, "index": values}, schema_overrides={"index": pl.Float64})
+
+
+TWO_LEVELS = levels(DAYS, LEVELS).with_columns(other=pl.lit(1.0))
+BENCHMARKS: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "no level is a number": (
+        levels(DAYS, [None] * 5),
+        ("benchmark 'index': not one level is a number", "2024-01-01", "2024-01-05"),
+    ),
+    "other dates": (
+        levels([day(100), day(101)], [1.0, 2.0]),
+        ("benchmark 'index': no time of it is a bar", "2024-04-10", "2024-01-05"),
+    ),
+    "other hours": (
+        levels([time + timedelta(hours=16) for time in DAYS], LEVELS),
+        ("benchmark 'index': no time of it is a bar", "2024-01-01 16:00", "to the nanosecond"),
+    ),
+    "no level where there are bars": (
+        levels([*DAYS, day(9)], [*[None] * 5, 1.0]),
+        ("benchmark 'index': no time of it is a bar", "2024-01-10"),
+    ),
+    "another zone": (
+        levels(DAYS, LEVELS).with_columns(pl.col("date").dt.replace_time_zone("Asia/Tokyo")),
+        ("benchmark 'index': times are in Asia/Tokyo, those of prices in no zone",),
+    ),
+    "returns": (
+        levels(DAYS, [0.0, 0.01, -0.02, 0.01, 0.0]),
+        (
+            "benchmark: levels of 'index' that are not finite and above zero: 3",
+            "2024-01-01 00:00:00 0;",
+            "2024-01-03 00:00:00 -0.02",
+            "(1 + returns).cumprod()",
+        ),
+    ),
+    "an infinity": (levels(DAYS, [1.0, INF, 1.0, 1.0, 1.0]), ("'index'", "2024-01-02", "inf")),
+    "two columns": (
+        TWO_LEVELS,
+        ("2 columns of levels: 'index', 'other'; select the time and one",),
+    ),
+    "no columns": (TWO_LEVELS.select("date"), ("no columns besides 'date'",)),
+    "no rows": (levels([], []), ("benchmark: the frame has no rows",)),
+    "no times": (TWO_LEVELS.select("index"), ("benchmark: no column timestamp or date",)),
+    "the same time twice": (
+        levels([*DAYS, day(4)], [*LEVELS, 1.0]),
+        ("duplicate times of benchmark", "2024-01-05"),
+    ),
+    "strings": (
+        TWO_LEVELS.select("date", index=pl.lit("x")),
+        ("benchmark", "'index'", "not numbers"),
+    ),
+    "no asset": ("AA", ("benchmark: 'AA' is no asset of the feed (nearest: 'A')", "'A', 'B'")),
+    "no file": ("bench.csv", ("benchmark: 'bench.csv' is no asset of the feed", "and no file")),
+    "no dataframe": (3.5, ("benchmark: a float is not a dataframe",)),
+    "an array": (np.ones(5), ("benchmark: a ndarray is not a dataframe",)),
+}
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_benchmarks(name: str) -> None:
+    closes = {"A": [10.0, 10.0, 12.0, 9.0, 12.0], "B": [5.0] * 5}
+    result = run_script({}, closes)
+    source, fragments = BENCHMARKS[name]
+    refused(Case(name, result.statistics, InputError, fragments), source)
 
 
 # ---------------------------------------------------------------------- strange but valid

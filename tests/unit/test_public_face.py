@@ -15,7 +15,16 @@ from typing import Any
 import pytest
 
 import ml4t.backtest
-from ml4t.backtest import attribution, costs, enums, errors, optimizers
+from ml4t.backtest import (
+    attribution,
+    benchmark,
+    costs,
+    enums,
+    errors,
+    metrics,
+    optimizers,
+    tracking,
+)
 
 NAMES = [
     "BacktestConfig",
@@ -83,13 +92,18 @@ NOT_IMPORTED = (
 #: What the library makes and hands out: the text says what is in it, not how it is made.
 HANDED_OUT = {
     "BacktestResult",
+    "Benchmark",
     "Bridge",
+    "Drawdowns",
     "Fill",
+    "Interval",
     "LookaheadReport",
+    "MonthlyReturns",
     "Order",
     "Position",
     "RebalancePlan",
     "Trade",
+    "Tracking",
 }
 #: A member for our own executor; it says its arguments in prose.
 INTERNAL = {"Broker.plan_inputs"}
@@ -100,10 +114,10 @@ def public() -> Iterator[tuple[str, Any]]:
     for name in ml4t.backtest.__all__:
         if name != "__version__":
             yield name, getattr(ml4t.backtest, name)
-    for face in (optimizers, attribution):
+    for face in (optimizers, attribution, metrics):
         for name in face.__all__:
             yield name, getattr(face, name)
-    for module in (costs, enums, errors):
+    for module in (benchmark, costs, enums, errors, tracking):
         for name, found in vars(module).items():
             is_ours = getattr(found, "__module__", None) == module.__name__
             if is_ours and callable(found) and not name.startswith("_"):
@@ -213,4 +227,4 @@ def test_every_public_name_has_its_place_in_the_documentation() -> None:
         path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs" / "api").glob("*.md"))
     )
     placed = set(re.findall(r"^::: ml4t\.backtest\.(?:\w+\.)*(\w+)$", pages, re.MULTILINE))
-    assert {*NAMES, *OPTIMIZERS} - {"__version__"} - placed == set()
+    assert {*NAMES, *OPTIMIZERS, *metrics.__all__} - {"__version__"} - placed == set()

@@ -58,12 +58,7 @@ def replace_folder(
     ValueError
         If the folder exists and must not be replaced. Nothing has changed then.
     """
-    if not isinstance(overwrite, bool):
-        raise ResultError(f"overwrite={shown(overwrite)} is not True or False")
-    path = _absolute(folder)
-    _clear_up(path)
-    if os.path.lexists(path):
-        _check_replaceable(path, files, overwrite, may_go)
+    path = check_place(folder, files, overwrite, may_go)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -84,6 +79,33 @@ def replace_folder(
         _clear_up(path)
         raise
     _delete(_aside(path))
+
+
+def check_place(
+    folder: str | os.PathLike[str],
+    files: Iterable[str],
+    overwrite: bool,
+    may_go: Callable[[str], bool] = lambda name: False,
+) -> Path:
+    """Return where a folder of these files would go; raises where `replace_folder` would refuse.
+
+    What a crash has left there is put back or cleared away; nothing else changes.
+    """
+    if not isinstance(overwrite, bool):
+        raise ResultError(f"overwrite={shown(overwrite)} is not True or False")
+    path = _absolute(folder)
+    _clear_up(path)
+    if os.path.lexists(path):
+        _check_replaceable(path, files, overwrite, may_go)
+    above = next(place for place in path.parents if os.path.lexists(place))
+    if not above.is_dir():
+        raise ResultError(
+            f"{path}: the folder above it cannot be made, since {above} is a file; save to another "
+            "place"
+        )
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise ResultError(f"{path}: nothing can be written in {above}; save to another place")
+    return path
 
 
 def _check_replaceable(

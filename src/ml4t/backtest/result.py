@@ -17,6 +17,7 @@ from ml4t.backtest.contributions import contributions_frame
 from ml4t.backtest.errors import InputError, MissingExtraError, listed
 from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.frames import FRAMES, OPTIMIZATIONS, RunFrames, bars_of
+from ml4t.backtest.html_tables import html_facts
 from ml4t.backtest.ledger.audit import audit_books
 from ml4t.backtest.ledger.books import Books, Violation
 from ml4t.backtest.records import EQUITY, Records
@@ -553,6 +554,12 @@ class BacktestResult:
 
     def summary(self) -> str:
         """Return the figures as a readable table."""
+        rows = self.summary_rows()
+        width = max(len(name) for name, _ in rows)
+        return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+    def summary_rows(self) -> list[tuple[str, str]]:
+        """Return the rows of `summary`: what it is, and the figure as text."""
         found = self.metrics
         times = self.equity["timestamp"]
         # A run that was stopped in its first bar has none that is complete.
@@ -599,8 +606,7 @@ class BacktestResult:
                     f"{held['market_value'].sum():,.2f} (delisting={self.config.delisting!r})",
                 )
             )
-        width = max(len(name) for name, _ in lines)
-        return "\n".join(f"{name:<{width}}  {value}" for name, value in lines)
+        return lines
 
     def __repr__(self) -> str:
         """One line: length and outcome."""
@@ -609,3 +615,7 @@ class BacktestResult:
             f"BacktestResult(bars={self.equity.height}, "
             f"final_equity={found['final_equity']:,.2f}, total_return={found['total_return']:z.2%})"
         )
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks: the rows of `summary`."""
+        return html_facts(self.summary_rows(), "Backtest")

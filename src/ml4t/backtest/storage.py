@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ml4t.backtest import folders
 from ml4t.backtest.config import BacktestConfig
 from ml4t.backtest.errors import InputError, ResultError, shown
 from ml4t.backtest.feed.bars import Bars
-from ml4t.backtest.folders import find_folder, replace_folder
 from ml4t.backtest.frames import FRAMES, RunFrames
 from ml4t.backtest.strategy_tables import is_table_name
 from ml4t.backtest.version import __version__
@@ -98,16 +98,26 @@ def save(
     }
     facts["checksum"] = _checksum(facts)
     files[_JSON] = json.dumps(facts, indent=2).encode()
-    replace_folder(folder, files, overwrite, _is_file_of_table)
+    folders.replace_folder(folder, files, overwrite, _is_file_of_table)
+
+
+def check_place(folder: str | os.PathLike[str], overwrite: bool) -> None:
+    """Raise `ValueError` if a result could not be saved in a folder; ask before a long run."""
+    folders.check_place(folder, _files(), overwrite, _is_file_of_table)
 
 
 def load(
     folder: str | os.PathLike[str],
 ) -> tuple[BacktestConfig, StoredFrames, dict[str, pl.DataFrame]]:
     """Read a result; see `BacktestResult.load`."""
-    path = find_folder(folder)
+    path = folders.find_folder(folder)
     if not path.is_dir():
         raise ResultError(f"{path}: there is no such folder; pass the one that a result is in")
+    if not any((path / name).exists() for name in _files()):
+        raise ResultError(
+            f"{path}: the folder holds no result, not even {_JSON}; pass the one that a result is "
+            "in"
+        )
     facts = _read_facts(path / _JSON)
     try:
         config = BacktestConfig.from_table(facts["config"])
@@ -122,6 +132,11 @@ def load(
         for name, expected in facts["strategy_tables"].items()
     }
     return config, frames, tables
+
+
+def _files() -> list[str]:
+    """Return the names of the files of every result."""
+    return [_JSON, *(f"{name}.parquet" for name in FRAMES)]
 
 
 def _file_of(table: str) -> str:

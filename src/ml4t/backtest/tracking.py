@@ -133,6 +133,11 @@ def track(frames: RunFrames, config: BacktestConfig, band: float) -> Tracking:
     config : BacktestConfig
         Of the run.
     band : float
+        0 < band < 1.
+
+    Returns
+    -------
+    Tracking
     """
     if not (is_real(band) and is_finite(band) and 0.0 < band < 1.0):
         raise InputError(
@@ -140,14 +145,15 @@ def track(frames: RunFrames, config: BacktestConfig, band: float) -> Tracking:
             "equity, 0.05 for five per cent"
         )
     of = Rebalances(frames, config)
-    own = " and ".join(f"{name}={model!r}" for name, model in config.costs.own_models.items())
+    own = " and ".join(f"the {name} model" for name in config.costs.own_models)
+    verb = "are" if len(config.costs.own_models) > 1 else "is"
     return Tracking(
         band=float(band),
         over_time=_over_time(of, float(band)),
         by_rebalance=outcomes_frame(of),
         skipped=skipped_frame(of),
         cost_note=(
-            f"{own} is written in Python and is not asked about trades that did not happen"
+            f"{own} {verb} written in Python, and not asked about trades that did not happen"
             if own
             else ""
         ),

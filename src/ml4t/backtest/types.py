@@ -11,6 +11,9 @@ from typing import Protocol, overload
 import numpy as np
 
 from ml4t.backtest.enums import OrderSide, OrderStatus, OrderType, Reason
+from ml4t.backtest.formats import day, money, number, quantity
+from ml4t.backtest.html_tables import html_facts
+from ml4t.backtest.words import reason_in_words, status_in_words
 
 __all__ = ["Fill", "Order", "OrderSide", "OrderStatus", "OrderType", "Position", "Trade"]
 
@@ -150,6 +153,25 @@ class Order:
             f"{self.order_type}, {self.status}, filled {self.filled_quantity:g})"
         )
 
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks."""
+        prices = {
+            "limit": self.limit_price,
+            "stop": self.stop_price,
+            "average fill": self.average_fill_price,
+        }
+        facts = [
+            ("order", f"{self.side} {quantity(self.quantity)} {self.asset}, {self.order_type}"),
+            *((f"{name} price", number(price, 4)) for name, price in prices.items() if price),
+            ("filled", f"{quantity(self.filled_quantity)} of {quantity(self.quantity)}"),
+            ("status", f"{self.status}: {status_in_words(self.status)}"),
+        ]
+        if self.reason is not None:
+            facts.append(("reason", reason_in_words(self.reason)))
+        if self.created_at is not None:
+            facts.append(("created", day(self.created_at)))
+        return html_facts(facts, f"Order {self.order_id}")
+
 
 class Orders(Sequence[Order]):
     """Orders by id, made one by one when they are looked at; equal to a list of the same orders."""
@@ -229,6 +251,18 @@ class Position:
     market_price: float
     market_value: float
     unrealized_pnl: float
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks."""
+        facts = [
+            ("quantity", quantity(self.quantity)),
+            ("entry price", number(self.entry_price, 4)),
+            ("entry", "" if self.entry_time is None else day(self.entry_time)),
+            ("market price", number(self.market_price, 4)),
+            ("market value", money(self.market_value)),
+            ("unrealized P&L", money(self.unrealized_pnl, sign=True)),
+        ]
+        return html_facts(facts, f"Position in {self.asset}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import pytest
 from ml4t.backtest import __version__, demo
 from ml4t.backtest.cli import main
 from ml4t.backtest.cli import output as out
+from ml4t.backtest.cli.app import COMMANDS
 from ml4t.backtest.errors import DataWarning
 
 # An import of the package fails as it does where it is not installed.
@@ -101,13 +102,18 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"ml4t-backtest {__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["demo", "check-lookahead"])
-def test_the_help_of_a_command_has_an_example(
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_has_examples(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([command, "--help"]) == 0
+    assert main([*command.split(), "--help"]) == 0
     told = capsys.readouterr().out
-    assert f"ml4t-backtest {command}" in told.partition("Example")[2]
+    examples = [line.strip() for line in told.partition("Examples:\n")[2].splitlines()]
+    assert examples
+    for example in examples:
+        # A misspelt option, or one argument too many, would be the first thing to be refused.
+        assert example.startswith(f"ml4t-backtest {command}")
+        assert main([*example.split()[1:], "--help"]) == 0
     assert "\x1b" not in told
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from helpers import real_panel
 from ml4t.backtest import DataFeed
 
 WITHOUT = """

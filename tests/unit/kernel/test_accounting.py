@@ -165,3 +165,35 @@ def test_replay_positions() -> None:
     # bar, asset, quantity, value, weight
     expected = [[0, 1, 5, 20, 0.2], [1, 1, 5, 25, NAN], [2, 0, 2, 24, 0.5]]
     np.testing.assert_array_equal(rows, expected)
+
+
+def test_a_flip_ends_a_trade_and_begins_another() -> None:
+    first, second = trades_of(
+        [
+            (0, 0, 10.0, 10.0, 1.0, 0.5),
+            (2, 0, -16.0, 12.0, 3.2, 1.6),  # 10 of 16 close, 6 are short
+            (3, 0, 6.0, 11.0, 0.6, 0.0),
+        ]
+    )
+    assert (first["quantity"], first["entry"], first["exit"], first["n_fills"]) == (10, 0, 2, 2)
+    assert (first["entry_price"], first["exit_price"]) == (10.0, 12.0)
+    # 10 * 2, less 1 and 10 / 16 of 3.2
+    assert first["pnl"] == pytest.approx(20 - 3)
+    assert (first["commission"], first["slippage"]) == pytest.approx((3.0, 1.5))
+    assert (second["quantity"], second["entry"], second["exit"]) == (-6.0, 2, 3)
+    assert (second["entry_price"], second["exit_price"], second["n_fills"]) == (12.0, 11.0, 2)
+    # 6 * 1, less 6 / 16 of 3.2 and 0.6
+    assert second["pnl"] == pytest.approx(6 - 1.8)
+    assert (second["commission"], second["slippage"]) == pytest.approx((1.8, 0.6))
+
+
+def test_the_state_after_every_fill() -> None:
+    fills = np.zeros(6, FILL)
+    fills["quantity"] = [10.0, 10.0, -5.0, -15.0, 4.0, -6.0]
+    fills["price"] = [10.0, 12.0, 13.0, 9.0, 8.0, 9.0]
+    trades, states = np.zeros(12, TRADE), np.zeros(6, TRIP_STATE)
+    assert accounting.round_trips(fills, 1, trades, states) == 3
+    assert states["trade"].tolist() == [0, 0, 0, 0, 1, 2]
+    assert states["quantity"].tolist() == [10.0, 20.0, 15.0, 0.0, 4.0, -2.0]
+    # 20 at (100 + 120) / 20; a sale leaves the cost of the rest; the flip is short at 9
+    assert states["cost"][[0, 1, 2, 4, 5]].tolist() == [10.0, 11.0, 11.0, 8.0, 9.0]

@@ -18,7 +18,9 @@ from ml4t.backtest.attribution.counterfactual import (
 from ml4t.backtest.attribution.frictions import FRICTIONS, ladder
 from ml4t.backtest.config import BacktestConfig
 from ml4t.backtest.feed.bars import Bars, times_series
+from ml4t.backtest.formats import bps, money
 from ml4t.backtest.frames import RunFrames, bars_of
+from ml4t.backtest.html_tables import html_table
 from ml4t.backtest.metrics import annual_return, years
 from ml4t.backtest.records import Floats, Ints
 
@@ -99,6 +101,16 @@ class Bridge:
             f"{name:<{widths[0]}}  {money:>{widths[1]}}  {bps:>{widths[2]}}"
             for name, money, bps in lines
         )
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks."""
+        heads = ("", "currency", "a year", "what it holds")
+        rows = [
+            (term.replace("_", " "), money(currency), bps(a_year), meaning)
+            for term, currency, a_year, meaning in self.to_frame().iter_rows()
+        ]
+        absent = frozenset(k for k, name in enumerate(_NAMES) if self.total[name] == 0.0)
+        return html_table(heads, rows, "From paper to account", frozenset(heads[1:3]), absent)
 
     def __repr__(self) -> str:
         """One line: paper, account, and the largest term."""

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ml4t.backtest.cli import demo, lookahead
-from ml4t.backtest.cli.output import EXIT_BAD_INPUT, refuse, show, warn
+from ml4t.backtest.cli import compare, data, demo, init, lookahead, preview, run
+from ml4t.backtest.cli.output import EXIT_BAD_INPUT, notes_of, refuse, show, warn
 from ml4t.backtest.errors import (
     BacktestError,
     DataWarning,
@@ -63,8 +63,21 @@ def _examples(of: Any) -> str:
     return "\n".join(["\b", "Examples:", *(f"  {_NAME} {line}" for line in of.EXAMPLES)])
 
 
-for _command, _module in (("demo", demo), ("check-lookahead", lookahead)):
-    app.command(_command, epilog=_examples(_module))(_module.command)
+#: The commands, in the order in which the help lists them.
+COMMANDS: dict[str, Any] = {
+    "init": init,
+    "preview": preview,
+    "run": run,
+    "compare": compare,
+    "check-lookahead": lookahead,
+    "data check": data,
+    "demo": demo,
+}
+_data = typer.Typer(help="Look at files of prices.", rich_markup_mode=None, no_args_is_help=False)
+app.add_typer(_data, name="data")
+for _words, _module in COMMANDS.items():
+    _group = _data if _words.startswith("data ") else app
+    _group.command(_words.split()[-1], epilog=_examples(_module))(_module.command)
 
 
 def run_app(arguments: list[str]) -> int:
@@ -73,8 +86,7 @@ def run_app(arguments: list[str]) -> int:
         try:
             code = app(args=arguments, prog_name=_NAME, standalone_mode=False)
         except BacktestError as error:
-            notes = getattr(error, "__notes__", ())
-            return refuse("; ".join([str(error), *notes]))
+            return refuse("; ".join([str(error), *notes_of(error)]))
         except OSError as error:  # a disk that is full, a pipe that is closed
             return refuse(f"{error.filename or 'the system'}: {error.strerror or error}")
         except typer.Abort:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import ml4t.backtest
+from ml4t.backtest.cli.output import notes_of
 from ml4t.backtest.errors import BacktestError, InputError, listed, nearest, shown
 
 # Frames of a traceback that the user has not written.
@@ -85,7 +86,7 @@ def users_code(what: str) -> Iterator[None]:
         raise
     except Exception as error:
         text = " ".join(str(error).split())
-        notes = "; ".join(getattr(error, "__notes__", ()))
+        notes = "; ".join(notes_of(error))
         raise InputError(
             f"{what} raised {type(error).__name__}"
             + (f": {text}" * bool(text))

@@ -12,6 +12,7 @@ from ml4t.backtest.execution.decision_times import Schedule, check_schedule, eve
 from ml4t.backtest.feed.bars import times_series
 from ml4t.backtest.feed.checks import Faults
 from ml4t.backtest.feed.columns import find_column, is_number, times_of, values_of
+from ml4t.backtest.feed.datafeed import DataFeed
 from ml4t.backtest.feed.frames import Loaded, load
 from ml4t.backtest.feed.table import ASSET_COLUMNS, TIME_COLUMNS
 from ml4t.backtest.feed.text import decimal_mark
@@ -24,10 +25,12 @@ def find_name(frame: pl.DataFrame, known: tuple[str, ...]) -> str | None:
 
 
 def is_long(frame: pl.DataFrame) -> bool:
-    """Whether a frame has a row per time and asset, and not a column per asset."""
+    """Whether a frame of prices has a row per time and asset, and not a column per asset."""
     name = find_name(frame, ASSET_COLUMNS)
-    # A column of numbers is prices or weights, also of an asset that is called SYMBOL.
-    return name is not None and not is_number(frame[name])
+    # A column of numbers is one of prices, also of an asset that is called SYMBOL.
+    return find_name(frame, ("close",)) is not None or (
+        name is not None and not is_number(frame[name])
+    )
 
 
 def typed(loaded: Loaded, what: str) -> pl.DataFrame:
@@ -62,6 +65,20 @@ def _typed(column: pl.Series, values: Any) -> pl.Series:
     if values.dtype == object:
         return column
     return pl.Series(column.name, values).fill_nan(None)
+
+
+def read_feed(source: Path | Loaded, checks: str = "raise") -> DataFeed:
+    """Return a file of prices, long or wide, as a feed.
+
+    Raises
+    ------
+    ValueError
+        For a file that cannot be read, and for whatever `DataFeed` does not take.
+    """
+    loaded = load(source, "prices")
+    if is_long(loaded.frame):
+        return DataFeed(loaded, checks=checks)
+    return DataFeed.from_wide(loaded, checks=checks)
 
 
 def price_frame(path: Path, for_pandas: bool) -> Any:

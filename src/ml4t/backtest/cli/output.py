@@ -25,7 +25,14 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no n
 
 # Where a message of the library says what to do in Python, and a command has another way.
 _REMEDIES = (
-    (r"Name it with (?:asset|time)_column=\.\.\.", "Rename it in the file"),
+    (r"Name it with \w+_column=\.\.\.", "Rename it in the file"),
+    (r"pass overwrite=True", "pass --overwrite"),
+    (
+        r"Pass the path of a parquet or csv file, or read it yourself and pass the frame",
+        "Save it as parquet or csv",
+    ),
+    (r"read the file yourself and pass the frame", "write all of them in one way"),
+    (r"pass the one that a result is in", "name the one that a result was saved to"),
     (r", or use DataFeed\.from_wide for a frame with a column per asset", ""),
     (
         r", and every\(n\), on_dates\(dates\) and functions of the time",
@@ -109,10 +116,17 @@ def moment_text(moment: date) -> str:
 
 
 def _tell(label: str, color: str, message: str) -> None:
-    typer.echo(f"{typer.style(label, fg=color, bold=True)} {_one_line(message)}", err=True)
+    typer.echo(f"{typer.style(label, fg=color, bold=True)} {one_line(message)}", err=True)
 
 
-def _one_line(message: str) -> str:
+def notes_of(error: BaseException) -> list[str]:
+    """Return what the library has noted about an exception, such as the bar at which it came."""
+    notes = getattr(error, "__notes__", ())
+    return [str(text).removeprefix("ml4t.backtest: ") for text in notes]
+
+
+def one_line(message: str) -> str:
+    """Return a message of the library as one line, with what the command line has as remedies."""
     for pattern, remedy in _REMEDIES:
         message = re.sub(pattern, remedy, message)
     lines = [line.strip().removeprefix("- ") for line in message.splitlines()]

@@ -17,6 +17,7 @@ from ml4t.backtest.cost_tables import python_table
 from ml4t.backtest.enums import Adjustment, OrderSide, OrderStatus, OrderType, Reason
 from ml4t.backtest.errors import OrderError, listed
 from ml4t.backtest.execution.inputs import PlanInputs
+from ml4t.backtest.execution.plan_table import plan_table
 from ml4t.backtest.execution.roads import planning_road
 from ml4t.backtest.execution.skipped import warn_of_plan
 from ml4t.backtest.execution.weights import as_weights
@@ -260,6 +261,11 @@ class RebalancePlan:
             f"orders={self.order_records.size}, equity={self.equity:,.2f}, "
             f"turnover={self.turnover:.4f})"
         )
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks."""
+        counts = (self.order_records.size, self._cancelled.size)
+        return plan_table(self.to_frame(), *counts, self.totals[0])
 
     def to_frame(self) -> pl.DataFrame:
         """Return the rows as a polars frame; `reason` and `adjustments` are plain strings."""

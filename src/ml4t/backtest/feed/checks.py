@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,19 @@ TOLERANCE = 1e-6
 _SHOWN = 3
 _PRICES = ("open", "high", "low", "close")
 _CHECKS = ("raise", "warn")
+
+
+class Fault(NamedTuple):
+    """A kind of fault: how often it is there, its first rows, and what to do."""
+
+    kind: str
+    n: int
+    rows: tuple[str, ...]
+    remedy: str
+
+    def __str__(self) -> str:
+        """All of it in one line."""
+        return f"{self.kind}: {self.n}, the first: {'; '.join(self.rows)}. {self.remedy}"
 
 
 class Faults:
@@ -39,8 +52,8 @@ class Faults:
             raise DataError(f'checks: {checks!r} is unknown; use "raise" or "warn"')
         self.what = what
         self._raises = checks == "raise"
-        self._structural: list[str] = []
-        self._odd: list[str] = []
+        self._structural: list[Fault] = []
+        self._odd: list[Fault] = []
         self._unsorted: list[str] = []
 
     def of(self, what: str) -> Faults:
@@ -53,12 +66,27 @@ class Faults:
         self, kind: str, count: int, rows: Iterable[str], remedy: str, structural: bool = True
     ) -> None:
         """Note a kind of fault: how often it is there, its first rows, and what to do."""
-        line = f"{kind}: {count}, the first: {'; '.join(rows)}. {remedy}"
-        (self._structural if structural else self._odd).append(line)
+        fault = Fault(kind, count, tuple(rows), remedy)
+        (self._structural if structural else self._odd).append(fault)
 
     def add_unsorted(self) -> None:
         """Note that rows were put in order: no fault, but to be told."""
         self._unsorted.append(self.what)
+
+    @property
+    def found(self) -> tuple[Fault, ...]:
+        """All that was noted, what leaves no way to read the input first."""
+        return (*self._structural, *self._odd)
+
+    @property
+    def leaves_a_way(self) -> bool:
+        """Whether the input can be read in spite of them."""
+        return not self._structural
+
+    @property
+    def was_unsorted(self) -> bool:
+        """Whether rows were put in order."""
+        return bool(self._unsorted)
 
     def settle(self) -> None:
         """Raise one error, or warn, about all that was noted.
@@ -69,9 +97,8 @@ class Faults:
             With a line for each kind of fault.
         """
         if self._structural or (self._odd and self._raises):
-            told = [*self._structural, *self._odd]
             hint = "" if self._structural else '\nTo use the prices as they are: checks="warn"'
-            raise DataError(self._message(told) + hint)
+            raise DataError(self._message(self.found) + hint)
         if self._odd:
             warnings.warn(self._message(self._odd), DataWarning, stacklevel=4)
         if self._unsorted:
@@ -82,10 +109,10 @@ class Faults:
                 stacklevel=4,
             )
 
-    def _message(self, lines: list[str]) -> str:
-        if len(lines) == 1:
-            return f"{self.what}: {lines[0]}"
-        return "\n- ".join([f"{self.what}: {len(lines)} kinds of faults", *lines])
+    def _message(self, faults: Sequence[Fault]) -> str:
+        if len(faults) == 1:
+            return f"{self.what}: {faults[0]}"
+        return "\n- ".join([f"{self.what}: {len(faults)} kinds of faults", *map(str, faults)])
 
 
 def check_prices(table: Table, faults: Faults) -> None:

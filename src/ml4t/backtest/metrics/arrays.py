@@ -58,8 +58,11 @@ def number(value: Any) -> float:
 
 
 def varies(values: Floats, deviation: float) -> bool:
-    """Whether values differ by more than the rounding of the computation that they come from."""
-    return deviation > rounding_of(float(np.max(np.abs(values))))
+    """Whether values differ by more than the rounding of the computation that they come from.
+
+    `deviation` is theirs; one that is beyond all floats says nothing.
+    """
+    return math.isfinite(deviation) and deviation > rounding_of(float(np.max(np.abs(values))))
 
 
 def rounding_of(largest: Number) -> Number:

@@ -153,7 +153,7 @@ def optimal_block_length(returns: Floats) -> float:
     centred = values - np.mean(values)
     if not varies(values, float(np.std(values))):
         return 1.0
-    longest = max(1.0, math.ceil(min(3.0 * math.sqrt(n), n / 3.0)))
+    longest = float(math.ceil(min(3.0 * math.sqrt(n), n / 3.0)))
     in_a_row = max(5, int(math.log10(n)))
     most = min(math.ceil(math.sqrt(n)) + in_a_row, n - 1)
     covariance = np.array([centred[lag:] @ centred[: n - lag] / n for lag in range(most + 1)])

@@ -88,7 +88,6 @@ def periods_per_year(times: Ints) -> float:
     return (times.size - 1) / span if span > 0.0 else math.nan
 
 
-@quiet
 def total_return(equity: Floats) -> float:
     """Return the growth from the first value to the last.
 
@@ -101,10 +100,7 @@ def total_return(equity: Floats) -> float:
     float
         A fraction; 0 for one value. NaN for none, and where the first is zero or less.
     """
-    levels = vector(equity, "equity")
-    if levels.size == 0 or not levels[0] > 0.0:
-        return math.nan
-    return number(levels[-1] / levels[0] - 1.0)
+    return number(_growth(equity) - 1.0)
 
 
 def annual_return(equity: Floats, n_years: float) -> float:
@@ -123,7 +119,7 @@ def annual_return(equity: Floats, n_years: float) -> float:
         a span of time, for an empty equity or one that begins at zero or less, and where the rate
         is beyond all floats: a gain of seconds, compounded for a year.
     """
-    growth = total_return(equity) + 1.0
+    growth = number(_growth(equity))
     if not n_years > 0.0 or math.isnan(growth):
         return math.nan
     if not growth > 0.0:
@@ -131,3 +127,12 @@ def annual_return(equity: Floats, n_years: float) -> float:
     # Python raises where the power is too large.
     logarithm = math.log(growth) / n_years
     return growth ** (1.0 / n_years) - 1.0 if logarithm < _LARGEST_LOGARITHM else math.nan
+
+
+@quiet
+def _growth(equity: Floats) -> float:
+    """Return the last value over the first, NaN where that says nothing."""
+    levels = vector(equity, "equity")
+    if levels.size == 0 or not levels[0] > 0.0:
+        return math.nan
+    return float(levels[-1] / levels[0])

@@ -96,9 +96,10 @@ def downside_deviation(
         NaN.
     """
     values, periods = vector(returns, "returns"), checked_periods(periods_per_year)
-    shortfall = np.minimum(values - per_bar(risk_free_rate, periods), 0.0)
-    if not is_known(shortfall, 1):
+    excess = values - per_bar(risk_free_rate, periods)
+    if not is_known(excess, 1):
         return math.nan
+    shortfall = np.minimum(excess, 0.0)
     return number(math.sqrt(np.mean(shortfall * shortfall)) * math.sqrt(periods))
 
 

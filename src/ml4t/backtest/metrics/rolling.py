@@ -113,13 +113,13 @@ def rolling_beta(returns: Floats, benchmark: Floats, window: int) -> Floats:
     own, other = vector(returns, "returns"), vector(benchmark, "benchmark")
     same_length(returns=own, benchmark=other)
     found = _windows(own, other, window)
-    varying = np.sqrt(found.squares_y / window) > rounding_of(found.largest)
-    return _known(found.products / np.where(varying, found.squares_y, np.nan))
+    squares = _known(found.squares_y)
+    squares[~(np.sqrt(squares / window) > rounding_of(found.largest))] = np.nan
+    return _known(found.products / squares)
 
 
 def _deviation(found: _Moments, window: int) -> Floats:
-    deviation: Floats = np.sqrt(found.squares_y / (window - 1))
-    return deviation
+    return _known(np.sqrt(found.squares_y / (window - 1)))
 
 
 def _known(values: Floats) -> Floats:

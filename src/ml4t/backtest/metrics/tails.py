@@ -124,7 +124,7 @@ def _scores(returns: Floats, least: int) -> Floats | None:
     if not is_known(values, least):
         return None
     deviation = float(np.std(values, ddof=1))
-    if not varies(values, deviation) or not math.isfinite(deviation):
+    if not varies(values, deviation):
         return None
     found: Floats = (values - np.mean(values)) / deviation
     return found

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ml4t.backtest.attribution.bridge import Bridge
+from ml4t.backtest.formats import NOT_DEFINED, bps, listed_words, money
 from ml4t.backtest.report import style
 from ml4t.backtest.report.libraries import go
-from ml4t.backtest.report.numbers import NOT_DEFINED, bps, listed_words, money
 from ml4t.backtest.report.sections import StaticTable
 
 _TITLE = "From paper to account"

@@ -11,11 +11,11 @@ import numpy as np
 import polars as pl
 
 from ml4t.backtest.errors import InputError, listed, shown
+from ml4t.backtest.formats import bps, counted, day, listed_words, money, number, percent
 from ml4t.backtest.metrics import drawdown
 from ml4t.backtest.report import style
 from ml4t.backtest.report.bridge import label
 from ml4t.backtest.report.libraries import go
-from ml4t.backtest.report.numbers import bps, counted, day, listed_words, money, number, percent
 from ml4t.backtest.report.pack import Packer
 from ml4t.backtest.report.page import checked_target, render, write_whole
 from ml4t.backtest.report.sections import Figures, Section, StaticTable

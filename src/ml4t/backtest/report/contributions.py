@@ -6,9 +6,9 @@ from typing import Any
 
 import polars as pl
 
+from ml4t.backtest.formats import counted, money, percent
 from ml4t.backtest.report import style
 from ml4t.backtest.report.libraries import go
-from ml4t.backtest.report.numbers import counted, money, percent
 
 _TITLE = "What each asset earned"
 _NO_TRADE = "Nothing was traded, so no asset earned or lost anything."

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ml4t.backtest.formats import bps, counted, money
 from ml4t.backtest.report import style
 from ml4t.backtest.report.libraries import go, make_subplots
-from ml4t.backtest.report.numbers import bps, counted, money
 
 _TITLE = "Costs"
 _NO_FILL = "Nothing was traded, so nothing was paid."

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from ml4t.backtest.feed.bars import Bars
-from ml4t.backtest.report.numbers import counted, day, listed_words, money
+from ml4t.backtest.formats import counted, day, listed_words, money
 from ml4t.backtest.result import BacktestResult
 
 _MOST_NAMES = 8

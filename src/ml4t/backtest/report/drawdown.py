@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ml4t.backtest.formats import counted, day, percent
 from ml4t.backtest.metrics import drawdown
 from ml4t.backtest.records import Floats
 from ml4t.backtest.report import style
 from ml4t.backtest.report.libraries import go
-from ml4t.backtest.report.numbers import counted, day, percent
 from ml4t.backtest.report.sections import StaticTable
 from ml4t.backtest.report.thin import kept_points, thinning_note
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ml4t.backtest.formats import NOT_DEFINED, day, money, percent
 from ml4t.backtest.report import style
 from ml4t.backtest.report.libraries import go, make_subplots
-from ml4t.backtest.report.numbers import NOT_DEFINED, day, money, percent
 from ml4t.backtest.report.thin import kept_points, thinning_note
 
 _TITLE = "Equity"

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ml4t.backtest.formats import counted, day, money
 from ml4t.backtest.records import Ints
 from ml4t.backtest.report import style
-from ml4t.backtest.report.numbers import counted, day, money
 from ml4t.backtest.report.pack import Packer
 from ml4t.backtest.result import BacktestResult
 from ml4t.backtest.words import adjustment_in_words, reason_in_words, status_in_words
@@ -183,11 +183,11 @@ def _why(table: pl.DataFrame) -> list[str]:
 
 
 def _told(reason: str, adjustments: str, status: str | None, order_reason: str | None) -> str:
-    texts = [reason_in_words(reason)]
-    if status is not None:
-        texts.append(status_in_words(status))
-        if order_reason is not None:
-            texts[-1] += f" ({reason_in_words(order_reason)})"
+    if status is None:
+        texts = [reason_in_words(reason)]
+    else:  # an order was sent, which its fate says too
+        why = "" if order_reason is None else f" ({reason_in_words(order_reason)})"
+        texts = [status_in_words(status) + why]
     texts += [adjustment_in_words(name) for name in adjustments.split(",") if name]
     text = "; ".join(texts)
     return text[:1].upper() + text[1:]

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ml4t.backtest.formats import counted, percent
 from ml4t.backtest.records import Floats
 from ml4t.backtest.report import style
 from ml4t.backtest.report.libraries import go
-from ml4t.backtest.report.numbers import counted, percent
 
 _TITLE = "Returns by month"
 _NEVER_A_BAR = "The run has no complete bar, so there are no returns."

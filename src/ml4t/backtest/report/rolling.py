@@ -8,11 +8,11 @@ import numpy as np
 import polars as pl
 
 from ml4t.backtest.feed.bars import nanoseconds
+from ml4t.backtest.formats import day, number, percent
 from ml4t.backtest.metrics import periods_per_year, rolling_sharpe_ratio, simple_returns
 from ml4t.backtest.records import Floats
 from ml4t.backtest.report import style
 from ml4t.backtest.report.libraries import go
-from ml4t.backtest.report.numbers import day, number, percent
 from ml4t.backtest.report.thin import kept_points, thinning_note
 
 _TITLE = "Sharpe ratio of the year before"

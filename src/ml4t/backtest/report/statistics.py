@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from ml4t.backtest.report.numbers import NOT_DEFINED, bps, money, number, percent
+from ml4t.backtest.formats import NOT_DEFINED, bps, money, number, percent
 from ml4t.backtest.report.sections import StaticTable
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ml4t.backtest.formats import counted, money, percent
 from ml4t.backtest.report import style
-from ml4t.backtest.report.numbers import counted, money, percent
 from ml4t.backtest.report.pack import Packer
 
 #: Rows of one table that a page holds.
@@ -68,7 +68,7 @@ def log_grid(asked: pl.DataFrame, packer: Packer) -> dict[str, Any]:
     columns = [
         _times("Time", shown["timestamp"], packer),
         _texts("Provider", shown["provider"], packer),
-        _texts("Status", shown["status"], packer),
+        _texts("Status", shown["status"].str.replace_all("_", " "), packer),
         {
             "label": "Seconds",
             "kind": "number",

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from ml4t.backtest.errors import BacktestError
+from ml4t.backtest.formats import counted, day
 from ml4t.backtest.report.bridge import bridge_figure, bridge_sentence, bridge_table
 from ml4t.backtest.report.contributions import contributions_figure, contributions_sentence
 from ml4t.backtest.report.costs import costs_figure, costs_sentence
@@ -20,7 +21,6 @@ from ml4t.backtest.report.equity import equity_figure, equity_sentence, wants_lo
 from ml4t.backtest.report.explorer import explorer_data, explorer_rows
 from ml4t.backtest.report.heatmap import monthly_figure, monthly_sentence
 from ml4t.backtest.report.libraries import plotly
-from ml4t.backtest.report.numbers import counted, day
 from ml4t.backtest.report.pack import Packer
 from ml4t.backtest.report.page import checked_target, render, write_whole
 from ml4t.backtest.report.rolling import rolling_sharpe_figure, rolling_sharpe_sentence

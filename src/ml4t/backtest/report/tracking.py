@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ml4t.backtest.formats import counted, day, money, percent
 from ml4t.backtest.report import style
 from ml4t.backtest.report.libraries import go
-from ml4t.backtest.report.numbers import counted, day, money, percent
 from ml4t.backtest.report.sections import StaticTable
 from ml4t.backtest.report.thin import kept_points, thinning_note
 from ml4t.backtest.tracking import Tracking
@@ -104,7 +104,10 @@ def drift_sentence(tracking: Tracking) -> str:
             f", {over_time['asset'][most]} the furthest on {day(over_time['timestamp'][most])} "
             f"with {percent(over_time['largest_drift'][most], 1, sign=True)}"
         )
-    return text + "."
+    return (
+        f"{text}. Spikes are closes of decisions: their orders have not filled yet, unless they "
+        "fill at that close."
+    )
 
 
 def skipped_table(tracking: Tracking) -> StaticTable | None:

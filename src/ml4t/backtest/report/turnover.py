@@ -6,9 +6,9 @@ from typing import Any
 
 import polars as pl
 
+from ml4t.backtest.formats import counted, percent
 from ml4t.backtest.report import style
 from ml4t.backtest.report.libraries import go
-from ml4t.backtest.report.numbers import counted, percent
 from ml4t.backtest.tracking import Tracking
 
 _TITLE = "Turnover a year"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+from ml4t.backtest.formats import NOT_DEFINED, bps, day, money, number, percent, span
 from ml4t.backtest.report.bridge import in_words
-from ml4t.backtest.report.numbers import NOT_DEFINED, bps, day, money, number, percent, span
 from ml4t.backtest.report.sections import Tile
 from ml4t.backtest.report.sources import Sources
 

@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 
 from ml4t.backtest.feed.bars import nanoseconds
+from ml4t.backtest.formats import counted, percent
 from ml4t.backtest.records import Floats
 from ml4t.backtest.report import style
 from ml4t.backtest.report.libraries import go, make_subplots
-from ml4t.backtest.report.numbers import counted, percent
 
 _TITLE = "Weights, requested against held"
 _NO_PLAN = "There was no rebalance with a row, so no weight was asked for."

@@ -1,4 +1,4 @@
-"""How numbers are written in a report: thousands separated, a true minus sign, a unit."""
+"""How numbers are written for people: thousands separated, a true minus sign, a unit."""
 
 from __future__ import annotations
 
