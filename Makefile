@@ -9,8 +9,10 @@ endif
 BIN := $(VENV)/$(SCRIPTS)
 # Other engines have an environment of their own: they must not decide what versions we test with.
 PEERS := .venv-peers
+# zipline needs an older pandas than they do.
+ZIPLINE := .venv-zipline
 
-.PHONY: help demo test lint type bench peers docs dist dist-check clean
+.PHONY: help demo test test-peers lint type bench peers docs dist dist-check clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -40,6 +42,10 @@ test: $(VENV)/dev  ## Run all tests, compiled and once more in plain Python
 	$(BIN)/python -m pytest
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest tests/unit
 
+test-peers: $(PEERS)/made $(ZIPLINE)/made  ## Run the pages of docs/coming-from against the other engines
+	$(PEERS)/$(SCRIPTS)/python -m pytest -rs tests/parity/test_coming_from.py
+	$(ZIPLINE)/$(SCRIPTS)/python -m pytest -rs tests/parity/test_coming_from.py
+
 lint: $(VENV)/dev  ## Check style and the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -52,6 +58,12 @@ $(PEERS)/made: pyproject.toml
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/$(SCRIPTS)/python -m pip install --quiet --upgrade pip
 	$(PEERS)/$(SCRIPTS)/python -m pip install --quiet -e ".[peers]"
+	@touch $@
+
+$(ZIPLINE)/made: pyproject.toml
+	$(PYTHON) -m venv $(ZIPLINE)
+	$(ZIPLINE)/$(SCRIPTS)/python -m pip install --quiet --upgrade pip
+	$(ZIPLINE)/$(SCRIPTS)/python -m pip install --quiet -e ".[zipline]"
 	@touch $@
 
 bench: $(VENV)/dev  ## Measure against the floors and print the tables
@@ -71,4 +83,4 @@ dist-check: dist  ## Install both in clean environments and use them from elsewh
 	$(BIN)/python .ci/check_dist.py dist
 
 clean:  ## Remove the environment and everything that tools left
-	rm -rf $(VENV) $(PEERS) site dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(ZIPLINE) site dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

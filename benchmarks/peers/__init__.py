@@ -1,4 +1,4 @@
-"""Other engines. Each module here needs its package, which is in the extra ``peers`` only."""
+"""Other engines. Each module needs its package, of the extra ``peers`` or ``zipline``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from importlib.metadata import PackageNotFoundError, version
 from benchmarks.contender import Contender
 
 #: The packages that must be there for a module to be imported, and the module.
-MODULES = {"vectorbt": "vectorbt_", "bt": "bt_", "backtrader": "backtrader_"}
+MODULES = {
+    "vectorbt": "vectorbt_",
+    "bt": "bt_",
+    "backtrader": "backtrader_",
+    "zipline-reloaded": "zipline_",
+}
 
 
 def installed(package: str) -> bool:

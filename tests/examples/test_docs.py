@@ -5,51 +5,40 @@ from __future__ import annotations
 import doctest
 import importlib
 import pkgutil
-import re
 import runpy
-from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+import doc_pages
 import ml4t.backtest
+from doc_pages import ROOT
 
-ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 MODULES = sorted(
     info.name for info in pkgutil.walk_packages(ml4t.backtest.__path__, "ml4t.backtest.")
 )
-#: Libraries of extras that are not among those of `dev`: what imports one is run where it is there.
-NOT_IN_DEV = ("pypfopt", "riskfolio")
-BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
-
-
-def blocks() -> Iterator[tuple[str, str]]:
-    """Every Python block with its place."""
-    for page in PAGES:
-        text = page.read_text(encoding="utf-8")
-        for found in BLOCK.finditer(text):
-            line = text.count("\n", 0, found.start(1)) + 1
-            yield f"{page.relative_to(ROOT)}:{line}", found.group(1)
-
-
-BLOCKS = dict(blocks())
-
-
-def skip_without_its_library(code: str) -> None:
-    """Skip what imports a library that the development environment does not have."""
-    for library in NOT_IN_DEV:
-        is_imported = re.search(rf"^\s*(import|from) {library}\b", code, re.MULTILINE)
-        if is_imported and find_spec(library) is None:
-            pytest.skip(f"{library} is not installed")
+BLOCKS = dict(
+    block for page in PAGES if page not in doc_pages.PROGRAMS for block in doc_pages.blocks_of(page)
+)
+#: Those of docs/coming-from are run by tests/parity/test_coming_from.py.
+PROGRAMS = {
+    doc_pages.name_of(page): page
+    for page in doc_pages.PROGRAMS
+    if page not in doc_pages.COMING_FROM
+}
 
 
 @pytest.mark.parametrize("place", BLOCKS)
 def test_block(place: str) -> None:
-    skip_without_its_library(BLOCKS[place])
-    exec(compile(BLOCKS[place], place, "exec"), {"__name__": "__main__"})
+    doc_pages.run(BLOCKS[place], place)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_program(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # it may write files
+    doc_pages.run(doc_pages.program_of(PROGRAMS[name]), name)
 
 
 def test_there_are_blocks() -> None:
@@ -58,7 +47,7 @@ def test_there_are_blocks() -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_example(path: Path) -> None:
-    skip_without_its_library(path.read_text(encoding="utf-8"))
+    doc_pages.skip_without_its_library(path.read_text(encoding="utf-8"))
     runpy.run_path(str(path), run_name="__main__")
 
 

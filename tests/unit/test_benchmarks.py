@@ -140,11 +140,12 @@ def test_a_peer_that_is_not_installed_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(peers, "installed", lambda package: False)
-    assert peers.load() == ([], ["vectorbt", "bt", "backtrader"])
+    assert peers.load() == ([], ["vectorbt", "bt", "backtrader", "zipline-reloaded"])
     monkeypatch.setattr(compare, "make_workload", lambda scenario: HAND)
     compare.main(["--only", "S1", "--repetitions", "1"])
     assert (
-        "Not installed, so not in the table: vectorbt, bt, backtrader." in capsys.readouterr().out
+        "Not installed, so not in the table: vectorbt, bt, backtrader, zipline-reloaded."
+        in capsys.readouterr().out
     )
 
 
