@@ -320,14 +320,18 @@ class Costs:
         """Whether both models are built in, so that compiled code can read them."""
         return not self.own_models
 
-    @property
-    def params(self) -> CostParams:
-        """The same as compiled code reads it; raises `ValueError` for a model in Python."""
+    def check_compiled(self) -> None:
+        """Raise `ValueError` for a model in Python, which compiled code cannot call."""
         for name, model in self.own_models.items():
             raise ConfigError(
                 f"{name}={model!r} is written in Python, which compiled code cannot call; pass a "
                 "built-in model, or run a strategy in an Engine"
             )
+
+    @property
+    def params(self) -> CostParams:
+        """The same as compiled code reads it; raises `ValueError` for a model in Python."""
+        self.check_compiled()
         return self.built_in
 
     @cached_property

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from ml4t.backtest.broker import Broker
 from ml4t.backtest.config import BacktestConfig, as_config
 from ml4t.backtest.errors import InputError, StateError
-from ml4t.backtest.feed.bars import Bars
+from ml4t.backtest.feed.bars import NEVER, Bars, bars_until
 from ml4t.backtest.feed.datafeed import DataFeed, as_feed
 from ml4t.backtest.feed.view import BarData
 from ml4t.backtest.frames import LedgerFrames
@@ -87,7 +87,8 @@ class Engine:
             bars, ledger = self.feed.bars, self._broker.ledger
             if self._n_complete < self.feed.n_bars:
                 ledger = ledger_until(ledger, self._n_complete)
-                bars = _bars_until(bars, self._n_complete)
+                known = np.where(bars.gone_from < self._n_complete, bars.gone_from, NEVER)
+                bars = bars_until(bars, self._n_complete, known)
             frames = LedgerFrames(bars, ledger)
             self._result = BacktestResult(self.config, frames, self._tables)
         return self._result
@@ -183,17 +184,6 @@ def _place(bars: Bars, phase: str, n_complete: int) -> str:
 
 def _named(bars: Bars, bar: int) -> str:
     return f"{bar} (counted from 0) at {bars.timestamps[bar]}"
-
-
-def _bars_until(bars: Bars, stop: int) -> Bars:
-    """Return the first bars alone: views, not copies."""
-    names = ("times", "open", "high", "low", "close", "volume", "vwap", "mark")
-    fields = {name: getattr(bars, name) for name in names}
-    cut: dict[str, Any] = {
-        name: None if field is None else field[:stop] for name, field in fields.items()
-    }
-    signals = {name: values[:stop] for name, values in bars.signals.items()}
-    return dataclasses.replace(bars, **cut, signals=signals)
 
 
 def run_backtest(

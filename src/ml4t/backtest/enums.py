@@ -206,5 +206,5 @@ class CashPolicy(Coded):
     REJECT = "reject"
     """In sequence, each that cannot be paid whole is rejected."""
     UNLIMITED = "unlimited"
-    """All is paid on credit, and what is sold need not be held. No account does that: it is for
-    portfolios on paper, and no setting of a run."""
+    """All is paid on credit, and what is sold need not be held. It is for portfolios on paper,
+    whose plans borrow no more than their weights ask for, and no setting of a run."""

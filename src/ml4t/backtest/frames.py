@@ -11,7 +11,7 @@ import polars as pl
 from ml4t.backtest.enums import Coded, OrderStatus, OrderType, Reason
 from ml4t.backtest.errors import DataError
 from ml4t.backtest.execution.plan import names_of, rows_frame
-from ml4t.backtest.feed.bars import Bars, times_series
+from ml4t.backtest.feed.bars import NEVER, Bars, bars_until, nanoseconds, times_series
 from ml4t.backtest.feed.datafeed import as_feed
 from ml4t.backtest.kernel import accounting
 from ml4t.backtest.ledger.ledger import Ledger
@@ -274,11 +274,24 @@ def bars_of(frames: RunFrames, prices: object | None) -> Bars:
             )
         return frames.bars
     bars = as_feed(prices).bars
+    times = frames.equity["timestamp"]
+    if len(times) < bars.times.size:
+        # Of a run that was stopped the rest of its prices was not traded. What it knew of ends is
+        # in its table.
+        gone_from = np.full(len(bars.assets), NEVER)
+        ended = frames.ends.filter(pl.col("asset").is_in(bars.assets))
+        at = np.searchsorted(bars.times, nanoseconds(ended["timestamp"]))
+        gone_from[codes_of(ended["asset"], bars.assets)] = at
+        bars = bars_until(bars, len(times), gone_from)
     if bars.fingerprint != frames.fingerprint:
+        zone = getattr(times.dtype, "time_zone", None)
+        span = f" from {times[0]} to {times[-1]}" if len(times) else ""
+        zones = f", in the zone {bars.time_zone} where the run has {zone}"
         raise DataError(
-            f"prices: they are not those of this run: {_told(bars)}, fingerprint "
-            f"{bars.fingerprint[:12]}, where the run had {frames.fingerprint[:12]}; pass the same "
-            "prices, volumes and signals, with no bar or asset more or less"
+            f"prices: they are not those of this run, which had {len(times):,} bars{span}: these "
+            f"are {_told(bars)}{zones if zone != bars.time_zone else ''}, with the fingerprint "
+            f"{bars.fingerprint[:12]} instead of {frames.fingerprint[:12]}; pass the same prices, "
+            "volumes and signals, with no asset more or less"
         )
     return bars
 
@@ -289,10 +302,9 @@ def codes_of(names: pl.Series, assets: tuple[str, ...]) -> Ints:
 
 
 def _told(bars: Bars) -> str:
-    return (
-        f"{len(bars.times):,} bars of {len(bars.assets):,} assets, {bars.timestamps[0]} to "
-        f"{bars.timestamps[-1]}"
-    )
+    stamps = bars.timestamps
+    span = f", {stamps[0]} to {stamps[-1]}" if stamps else ""
+    return f"{len(stamps):,} bars of {len(bars.assets):,} assets{span}"
 
 
 def _columns(records: Records) -> list[pl.Series]:

@@ -9,9 +9,11 @@ from typing import NamedTuple
 import polars as pl
 
 from ml4t.backtest.config import BacktestConfig, as_config
+from ml4t.backtest.costs import Costs
 from ml4t.backtest.enums import CashPolicy, Delisting, ExecutionMode
 from ml4t.backtest.execution.alignment import AlignedSchedule
 from ml4t.backtest.execution.inputs import check_mentioned
+from ml4t.backtest.execution.roads import running_road
 from ml4t.backtest.execution.schedule import as_schedule
 from ml4t.backtest.execution.skipped import warn_of_run
 from ml4t.backtest.feed.bars import Bars
@@ -20,7 +22,7 @@ from ml4t.backtest.feed.market import check_columns, market_prices, volumes
 from ml4t.backtest.frames import LedgerFrames
 from ml4t.backtest.kernel import loop
 from ml4t.backtest.ledger.ledger import Ledger
-from ml4t.backtest.records import CostParams, PlanParams
+from ml4t.backtest.records import PlanParams
 from ml4t.backtest.result import BacktestResult
 from ml4t.backtest.run_log import RunLog
 
@@ -122,7 +124,7 @@ def traded(
 
 
 class RunRules(NamedTuple):
-    """All settings of a run as the kernel reads them.
+    """All settings of a run, most of them as the kernel reads them.
 
     `initial_cash` is currency, `fill_price` the field of a bar at which market orders fill. Plans
     reckon with the costs in `estimate`, fills are charged those in `costs`: the same, unless
@@ -133,12 +135,12 @@ class RunRules(NamedTuple):
     fill_price: str
     run: loop.RunParams
     plan: PlanParams
-    estimate: CostParams
-    costs: CostParams
+    estimate: Costs
+    costs: Costs
 
     @classmethod
     def of(cls, config: BacktestConfig) -> RunRules:
-        """Return the rules of a config; raises `ValueError` for a cost model in Python."""
+        """Return the rules of a config."""
         run = loop.RunParams(
             is_same_bar=config.execution_mode is ExecutionMode.SAME_BAR,
             must_mention=config.rebalance.unmentioned == "error",
@@ -146,8 +148,7 @@ class RunRules(NamedTuple):
             cash_policy=CashPolicy(config.insufficient_cash).code,
             delisting=Delisting(config.delisting).code,
         )
-        costs = config.costs.params
-        plan = config.rebalance.params
+        plan, costs = config.rebalance.params, config.costs
         return cls(float(config.initial_cash), config.fill_price, run, plan, costs, costs)
 
 
@@ -161,12 +162,17 @@ def replay_schedule(bars: Bars, schedule: AlignedSchedule, config: BacktestConfi
     schedule : AlignedSchedule
         On these bars.
     config : BacktestConfig
+        One with a cost model in Python raises a `ValueError`.
     """
+    config.costs.check_compiled()
     return replay(bars, schedule, RunRules.of(config))
 
 
 def replay(bars: Bars, schedule: AlignedSchedule, rules: RunRules) -> Ledger:
-    """Run a schedule under rules that need not be those of a config; otherwise the same."""
+    """Run a schedule under rules that need not be those of a config; otherwise the same.
+
+    With a cost model in Python the same loop is run uncompiled, which is slow.
+    """
     n_bars, n_assets = bars.close.shape
     ledger = Ledger(bars.assets, rules.initial_cash, list(bars.timestamps), n_bars)
     bar_arrays = loop.BarArrays(
@@ -181,16 +187,16 @@ def replay(bars: Bars, schedule: AlignedSchedule, rules: RunRules) -> Ledger:
         some_end=bars.some_end,
     )
     decisions = loop.Decisions(schedule.row_of_bar, schedule.weights)
+    run_bars, estimate, costs = running_road(rules.estimate, rules.costs, bars.assets)
     _reserve(ledger, n_assets, len(schedule.weights))
     at_once = max(_CELLS_AT_ONCE // n_assets, 1)
     bar = 0
     while bar < n_bars:
         stop = min(bar + at_once, n_bars)
         state, log = _with_room(ledger, n_assets)
-        bar, why = loop.run_bars(
-            bar, stop, bar_arrays, decisions, rules.run, rules.plan, rules.estimate, rules.costs,
-            state, log,
-        )  # fmt: skip
+        bar, why = run_bars(
+            bar, stop, bar_arrays, decisions, rules.run, rules.plan, estimate, costs, state, log
+        )
         if why == loop.UNMENTIONED:
             requested = schedule.weights[schedule.row_of_bar[bar]]
             check_mentioned(

@@ -384,6 +384,143 @@ def test_short_and_long_on_paper_through_zero() -> None:
     only(bridge, caps=75.0 - 37.5)
 
 
+# ---------------------------------------------------------------- what the paper cannot have
+
+
+@pytest.mark.parametrize(
+    ("closes", "fields"),
+    [
+        # A ends and stays on the books; it has no bar at the decision; it is left alone
+        ({"A": [10.0, 10.0, None, None, None]}, {}),
+        ({"A": [10.0, 10.0, None, 10.0, 10.0]}, {}),
+        ({"A": [10.0] * 5}, {"unmentioned": "hold"}),
+    ],
+)
+def test_what_cannot_be_sold_is_no_credit(closes: Values, fields: Any) -> None:
+    """Half is stuck in A, so that all of B is half of the account, on paper too: 500 doubles."""
+    closes = closes | {"B": [10.0, 10.0, 10.0, 20.0, 20.0]}
+    config = config_of(1_000.0, **fields)
+    bridge = bridge_of(closes, {0: {"A": 0.5, "B": 0.5}, 2: {"B": 1.0}}, config)
+    assert bridge.total["paper"] == 1_500.0
+    only(bridge)
+
+
+def test_credit_that_was_asked_for_is_given_beside_what_is_stuck() -> None:
+    """Half in A, which ends; 1.2 of B are asked for: 0.7 can be bought with 0.2 of credit."""
+    closes: Values = {"A": [10.0, 10.0, None, None], "B": [10.0, 10.0, 10.0, 20.0]}
+    bridge = bridge_of(closes, {0: {"A": 0.5, "B": 0.5}, 2: {"B": 1.2}}, config_of(1_000.0))
+    # 500 of B and 200 on credit, doubled; less the credit
+    assert bridge.total["paper"] == 500.0 + 1_400.0 - 200.0
+    only(bridge, caps=1_500.0 - 1_700.0)
+
+
+def test_cash_that_commission_takes_is_a_shortage() -> None:
+    """10 shares at 10 and a fee of 1: the order is refused, and 100 are not earned."""
+    bridge = bridge_of(
+        {"A": [10.0, 20.0, 20.0]},
+        {0: {"A": 1.0}},
+        config_of(insufficient_cash="reject", commission=FixedCommission(1.0)),
+    )
+    only(bridge, commission=-1.0, cash_shortage=-99.0)
+
+
+def test_shorts_that_no_account_holds_are_caps() -> None:
+    """5 short at 10 lose 25 on paper; the planner asks for them, the account refuses."""
+    closes: Values = {"A": [10.0, 12.0, 15.0], "B": [10.0] * 3}
+    config = config_of(allow_short=True)
+    only(bridge_of(closes, {0: {"A": -0.5, "B": 0.5}}, config), caps=25.0)
+
+
+def test_two_plans_at_a_bar_that_leave_each_other_alone() -> None:
+    def both(data: Any, broker: Broker) -> None:
+        TargetWeightExecutor().execute({"A": 0.5}, data, broker)
+        TargetWeightExecutor().execute({"B": 0.5}, data, broker)
+
+    closes: Values = {"A": [10.0, 20.0], "B": [10.0, 12.0]}
+    bridge = run_script({0: both}, closes, config_of(unmentioned="hold")).bridge()
+    assert bridge.total["paper"] == 160.0
+    only(bridge)
+
+
+def test_an_order_of_its_own_at_the_close_of_a_decision() -> None:
+    """Its fee belongs to the period that begins there, as its gain does."""
+
+    def plan(data: Any, broker: Broker) -> None:
+        TargetWeightExecutor().execute({"A": 0.1}, data, broker)
+        broker.submit_order("B", 2.0)
+
+    closes: Values = {"A": [10.0, 10.0, 10.0], "B": [10.0, 10.0, 15.0]}
+    start = {0: lambda data, broker: TargetWeightExecutor().execute({"A": 0.1}, data, broker)}
+    result = run_script(start | {1: plan}, closes, config_of(commission=FixedCommission(1.0)))
+    periods = result.bridge().by_period
+    # a fee for A; its weight is then 10 of 99, of which 0.01 shares are too much: another fee
+    assert periods["account"][0] == -1.0
+    assert periods["account"].sum() == pytest.approx(result.equity["equity"][-1] - 100.0)
+    assert periods["account"][1] == pytest.approx(10.0 - 2.0)
+
+
+def test_trades_long_before_the_first_plan() -> None:
+    """The account grows from bar 0 on: so do the years."""
+    prices = pl.DataFrame(
+        {"timestamp": [day(0), day(700), day(731)], "asset": "A", "close": [10.0, 14.4, 14.4]}
+    )
+
+    class Own:
+        bar = -1
+
+        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Broker) -> None:
+            self.bar += 1
+            if self.bar == 0:
+                broker.submit_order("A", 5.0)
+            if self.bar == 1:
+                TargetWeightExecutor().execute({"A": 72 / 122}, data, broker)
+
+    bridge = Engine(DataFeed(prices), Own(), config_of()).run().bridge()  # type: ignore[arg-type]
+    expected = 1e4 * (1.22 ** (365.25 / 731) - 1.0)
+    assert bridge.bps_per_year["account"] == pytest.approx(expected)
+
+
+# ---------------------------------------------------------------- stopped runs
+
+
+class StopsAt:
+    """Sends weights at bar 0, and fails at a later bar."""
+
+    def __init__(self, stop: int) -> None:
+        self.stop, self.bar = stop, -1
+
+    def on_data(self, timestamp: Any, data: Any, context: Any, broker: Broker) -> None:
+        self.bar += 1
+        if self.bar == 0:
+            TargetWeightExecutor().execute({"A": 0.5, "B": 0.5}, data, broker)
+        if self.bar == self.stop:
+            raise RuntimeError
+
+
+def test_an_asset_that_will_come_back_has_not_ended_where_the_run_stopped(tmp_path: Path) -> None:
+    feed = feed_of({"A": [10.0, 10.0, None, 20.0, 30.0], "B": [10.0] * 5})
+    engine = Engine(feed, StopsAt(3), config_of(delisting="write_off"))  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError):
+        engine.run()
+    only(engine.result.bridge())
+    # from a folder, with the prices of the whole run
+    engine.result.save(tmp_path / "run")
+    only(BacktestResult.load(tmp_path / "run").bridge(feed))
+
+
+def test_an_asset_that_had_ended_where_the_run_stopped(tmp_path: Path) -> None:
+    feed = feed_of({"A": [10.0, 8.0, None, None, None], "B": [10.0] * 5})
+    engine = Engine(feed, StopsAt(4), config_of(delisting="write_off"))  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError):
+        engine.run()
+    assert engine.result.ends["asset"].to_list() == ["A"]
+    bridge = engine.result.bridge()
+    assert bridge.total["paper"] == 50.0
+    only(bridge)
+    engine.result.save(tmp_path / "run")
+    only(BacktestResult.load(tmp_path / "run").bridge(feed))
+
+
 # ---------------------------------------------------------------- loaded, own models, words
 
 
@@ -403,7 +540,9 @@ def test_a_loaded_result(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds no prices; pass those of its run as prices="):
         loaded.bridge()
     other = feed_of({"A": [10.0, 12.0, 15.0, 14.5]})
-    with pytest.raises(ValueError, match=r"not those of this run: 4 bars of 1 assets.*fingerprint"):
+    with pytest.raises(
+        ValueError, match=r"of this run, which had 4 bars.*4 bars of 1 assets.*fingerprint"
+    ):
         loaded.bridge(other)
     with pytest.raises(ValueError, match="not those of this run"):
         fresh.bridge(other)

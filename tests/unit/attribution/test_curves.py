@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+import polars as pl
 import pytest
 
 from helpers import Values, day, feed_of
-from ml4t.backtest import BacktestConfig, RebalanceConfig
+from ml4t.backtest import BacktestConfig, RebalanceConfig, run_weights
 from ml4t.backtest.attribution import account_size_curve, threshold_curve
 from ml4t.backtest.costs import FixedCommission, PercentCommission
 
@@ -90,6 +92,49 @@ def test_thresholds() -> None:
     turnover = [0.5 * first + 0.5 * 0.995 * second / (0.995 - 0.01 * 0.995 * second), 0.5 * first]
     assert curve["annual_turnover"].to_list() == pytest.approx([t / SPAN for t in turnover])
     assert curve["annual_return"][0] < curve["annual_return"][1] < curve["paper_return"][1] == 0.0
+
+
+def test_years_count_from_the_first_decision_as_those_of_the_bridge_do() -> None:
+    closes: Values = {"A": [100.0, 90.0, 100.0, 110.0, 121.0]}
+    config = config_of(allow_fractional=False, commission=FixedCommission(1.0))
+    rows = {day(2): {"A": 0.95}}
+    curve = account_size_curve(feed_of(closes), rows, config, [1_000.0])
+    bridge = run_weights(
+        feed_of(closes), rows, config.model_copy(update={"initial_cash": 1_000.0})
+    ).bridge()
+    # 950 of 1,000 grow by 21 % in two days; the account has 9 shares and pays 1
+    assert curve["paper_return"][0] == pytest.approx(1.1995 ** (1 / SPAN) - 1.0)
+    assert curve["annual_return"][0] == pytest.approx(1.188 ** (1 / SPAN) - 1.0)
+    assert curve["gap_bps"][0] == pytest.approx(bridge.bps_per_year["difference"])
+    # half of the 900 that are traded, over 999
+    assert curve["annual_turnover"][0] == pytest.approx(450 / 999 / SPAN)
+
+
+def test_times_that_are_no_bars() -> None:
+    rows = {day(0).replace(hour=5): {"A": 0.5}}
+    with pytest.raises(ValueError, match='align="next"'):
+        account_size_curve(feed_of(CLOSES), rows, config_of(), [1e3])
+    late = account_size_curve(feed_of(CLOSES), rows, config_of(), [1e3], align="next")
+    same = threshold_curve(feed_of(CLOSES), {day(1): {"A": 0.5}}, config_of(), [0.0])
+    assert late["annual_return"].to_list() == pytest.approx(same["annual_return"].to_list())
+
+
+def test_sizes_of_other_libraries() -> None:
+    rows = {day(0): {"A": 0.5}}
+    for sizes in (np.array([1e3, 2e3]), pl.Series([1e3, 2e3]), (1_000, 2_000)):
+        curve = account_size_curve(feed_of(CLOSES), rows, config_of(), sizes)  # type: ignore[arg-type]
+        assert curve["initial_cash"].to_list() == [1e3, 2e3]
+
+
+def test_a_cost_model_in_python() -> None:
+    class Own:
+        def commission(self, asset: str, quantity: float, notional: float) -> float:
+            return 1.0
+
+    with pytest.raises(ValueError, match="the runs of a curve cannot call; pass a built-in model"):
+        account_size_curve(
+            feed_of(CLOSES), {day(0): {"A": 0.5}}, config_of(commission=Own()), [1e3]
+        )
 
 
 def test_one_bar() -> None:

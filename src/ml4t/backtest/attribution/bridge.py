@@ -23,6 +23,7 @@ from ml4t.backtest.frames import RunFrames, bars_of
 from ml4t.backtest.html_tables import html_table
 from ml4t.backtest.metrics import annual_return, years
 from ml4t.backtest.records import Floats, Ints
+from ml4t.backtest.replay import RunRules
 
 #: The terms, in the order in which they lead from the paper to the account.
 TERMS = (*(friction.name for friction in FRICTIONS), "other")
@@ -43,7 +44,7 @@ class Bridge:
     """What trading did to the portfolio that the requested weights promise.
 
     Every table has the columns, and every dict the keys: ``paper``, the terms ``delay``, ``caps``,
-    ``rounding``, ``cash_shortage``, ``unfilled``, ``commission``, ``slippage``, ``thresholds`` and
+    ``rounding``, ``commission``, ``slippage``, ``cash_shortage``, ``unfilled``, ``thresholds`` and
     ``other``, then ``account`` and ``difference``. The terms sum to the difference, which is
     account less paper; a friction that the run does not have is exactly 0. A term is negative where
     it costs.
@@ -53,13 +54,13 @@ class Bridge:
     total : dict of str to float
         In currency; paper and account are final equities.
     bps_per_year : dict of str to float
-        In basis points of return a year, from the first decision on; paper and account are annual
-        returns. One factor for all terms leads from currency to basis points, so that they add up
-        too. NaN without a span of time.
+        In basis points of return a year, from the first decision or trade on; paper and account
+        are annual returns. One factor for all terms leads from currency to basis points, so that
+        they add up too. NaN without a span of time.
     by_period : polars.DataFrame
         For each rebalance, ``plan_idx``, ``start`` (its decision; the first period begins with the
         run) and ``end`` (the next decision, or the last bar): profit and loss in currency from
-        just before its decision to just before the next.
+        just before its decision to just before the next. Empty for a run without a plan.
     by_asset : polars.DataFrame
         For each asset that is traded in the account or on paper, ``asset``: profit and loss in
         currency, what is still held at its last mark.
@@ -115,33 +116,33 @@ class Bridge:
     def __repr__(self) -> str:
         """One line: paper, account, and the largest term."""
         largest = max(TERMS, key=lambda name: abs(self.total[name]))
+        size = self.total[largest]
+        told = f", largest term: {largest} {size:z,.2f}" if size else ""
         return (
             f"Bridge(paper={self.total['paper']:,.2f}, account={self.total['account']:,.2f}, "
-            f"difference={self.total['difference']:z,.2f}, largest term: {largest} "
-            f"{self.total[largest]:z,.2f})"
+            f"difference={self.total['difference']:z,.2f}{told})"
         )
 
 
 def make_bridge(config: BacktestConfig, frames: RunFrames, prices: object | None) -> Bridge:
     """Work out a bridge; see `BacktestResult.bridge`."""
     bars = bars_of(frames, prices)
-    decisions = recorded_decisions(frames, bars)
-    cash = float(config.initial_cash)
+    decisions = recorded_decisions(frames, bars, config.rebalance.unmentioned)
     steps: list[Outcome] = []
-    for rules in ladder(config, decisions.schedule.weights):
-        steps.append(steps[-1] if rules is None else outcome_under(rules, bars, decisions, cash))
-    steps.append(outcome_of_account(frames, bars, decisions, cash))
+    for rules in ladder(RunRules.of(config), decisions.schedule.weights):
+        steps.append(steps[-1] if rules is None else outcome_under(rules, bars, decisions))
+    steps.append(outcome_of_account(frames, bars, decisions, config))
 
-    first = decisions.bars[0] if decisions.bars.size else 0
+    # Years count from the first decision, or the first trade of the strategy's own.
+    first = min(steps[-1].first_fill, *decisions.bars[:1].tolist(), bars.times.size)
     finals = np.array([outcome.before[-1] for outcome in steps])
     total = _items(finals[:, None])[:, 0]
     spans = np.diff(np.stack([outcome.before for outcome in steps]), axis=1)
     pnl = np.stack([outcome.pnl for outcome in steps])
-    traded = np.flatnonzero((pnl != 0.0).any(axis=0))
+    traded = np.flatnonzero(np.any([outcome.traded for outcome in steps], axis=0))
     return Bridge(
         total=dict(zip(_NAMES, total.tolist(), strict=True)),
-        # Years count from the first decision: before it nothing is promised.
-        bps_per_year=_bps_per_year(total, cash, bars.times[first:]),
+        bps_per_year=_bps_per_year(total, float(config.initial_cash), bars.times[first:]),
         by_period=pl.DataFrame(
             [*_periods(bars, decisions), *_named(_items(spans))],
         ),

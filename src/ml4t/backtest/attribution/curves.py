@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -11,7 +12,7 @@ import polars as pl
 from ml4t.backtest import metrics
 from ml4t.backtest.attribution.frictions import without_friction
 from ml4t.backtest.config import BacktestConfig, as_config
-from ml4t.backtest.errors import InputError, shown
+from ml4t.backtest.errors import ConfigError, InputError, shown
 from ml4t.backtest.execution.alignment import AlignedSchedule
 from ml4t.backtest.execution.schedule import as_schedule
 from ml4t.backtest.feed.bars import Bars
@@ -35,6 +36,7 @@ def account_size_curve(
     weights: object,
     config: BacktestConfig | None = None,
     sizes: Sequence[float] = SIZES,
+    align: str = "exact",
 ) -> pl.DataFrame:
     """Trade a weight schedule with accounts of several sizes.
 
@@ -43,7 +45,7 @@ def account_size_curve(
 
     Parameters
     ----------
-    prices, weights
+    prices, weights, align
         As in `run_weights`.
     config : BacktestConfig, optional
         Its `initial_cash` is replaced.
@@ -58,8 +60,8 @@ def account_size_curve(
         ``gap_bps``, the first less the second in basis points a year; ``tracking_error``, the
         standard deviation of the difference of their returns per bar, annualised;
         ``annual_turnover``, half the traded value over equity a year; ``cost_bps``, commission and
-        slippage over the equity at their close, in basis points a year. NaN where a figure is not
-        defined.
+        slippage over the equity at their close, in basis points a year. Years, and returns, count
+        from the first decision on. NaN where a figure is not defined.
 
     Raises
     ------
@@ -75,8 +77,12 @@ def account_size_curve(
     >>> curve["tracking_error"][0] > 50 * curve["tracking_error"][1]
     True
     """
-    numbers = _numbers("sizes", sizes, least=None)
-    return _curve(prices, weights, config, "initial_cash", numbers)
+    case = _Case.of(prices, weights, config, align)
+    rows = [
+        {"initial_cash": size} | case.figures(case.rules._replace(initial_cash=size))
+        for size in _numbers("sizes", sizes, allows_zero=False)
+    ]
+    return pl.DataFrame(rows)
 
 
 def threshold_curve(
@@ -84,12 +90,13 @@ def threshold_curve(
     weights: object,
     config: BacktestConfig | None = None,
     thresholds: Sequence[float] = THRESHOLDS,
+    align: str = "exact",
 ) -> pl.DataFrame:
     """Trade a weight schedule with several thresholds for the change of a weight.
 
     Parameters
     ----------
-    prices, weights
+    prices, weights, align
         As in `run_weights`.
     config : BacktestConfig, optional
         ``rebalance.min_weight_change`` is replaced.
@@ -107,70 +114,86 @@ def threshold_curve(
     ValueError
         As `run_weights` does, and for thresholds that are negative or no numbers.
     """
-    numbers = _numbers("thresholds", thresholds, least=0.0)
-    return _curve(prices, weights, config, "min_weight_change", numbers)
-
-
-def _numbers(name: str, values: Sequence[float], least: float | None) -> list[float]:
-    """Return numbers as floats; `least` None: all must be above 0."""
-    wanted = "above 0" if least is None else f">= {least:g}"
-    if isinstance(values, str) or not isinstance(values, Sequence | np.ndarray) or not len(values):
-        raise InputError(f"{name}={shown(values)}: pass a sequence of numbers {wanted}")
-    for value in values:
-        is_number = is_real(value) and is_finite(value)
-        if not is_number or value < 0.0 or (least is None and value == 0.0):
-            raise InputError(f"{name}: {shown(value)} is not allowed; pass numbers {wanted}")
-    return [float(value) for value in values]
-
-
-def _curve(
-    prices: object,
-    weights: object,
-    config: BacktestConfig | None,
-    setting: str,
-    values: list[float],
-) -> pl.DataFrame:
-    settings = as_config(config)
-    bars = as_feed(prices).bars
-    check_columns(bars, settings)
-    schedule = as_schedule(weights).aligned(bars, "exact")
-    rules = RunRules.of(settings)
-    # A portfolio on paper earns the same whatever its size.
-    paper = _equity(replay(bars, schedule, without_friction(rules)), rules.initial_cash)
-    rows = []
-    for value in values:
-        if setting == "initial_cash":
-            varied = rules._replace(initial_cash=value)
-        else:
-            varied = rules._replace(plan=rules.plan._replace(min_weight_change=value))
-        rows.append({setting: value} | _figures(bars, schedule, varied, paper))
+    case = _Case.of(prices, weights, config, align)
+    plan = case.rules.plan
+    rows = [
+        {"min_weight_change": threshold}
+        | case.figures(case.rules._replace(plan=plan._replace(min_weight_change=threshold)))
+        for threshold in _numbers("thresholds", thresholds, allows_zero=True)
+    ]
     return pl.DataFrame(rows)
 
 
-def _figures(
-    bars: Bars, schedule: AlignedSchedule, rules: RunRules, paper: Floats
-) -> dict[str, float]:
-    """Return the figures of one point; `paper` as `_equity` returns it."""
-    ledger = replay(bars, schedule, rules)
-    equity = _equity(ledger, rules.initial_cash)
-    fills = ledger.fills.records()
-    at_close = ledger.equity["equity"][fills["bar"]]
-    traded = np.abs(fills["quantity"]) * fills["price"]
-    span, a_year = metrics.years(bars.times), metrics.periods_per_year(bars.times)
-    annual, of_paper = (metrics.annual_return(each, span) for each in (equity, paper))
-    returns, promised = metrics.simple_returns(equity), metrics.simple_returns(paper)
-    turnover = metrics.turnover(traded, at_close)
-    return {
-        "annual_return": annual,
-        "paper_return": of_paper,
-        "gap_bps": 1e4 * (annual - of_paper),
-        "tracking_error": metrics.tracking_error(returns, promised, a_year),
-        "annual_turnover": turnover / span if span > 0.0 else math.nan,
-        "cost_bps": metrics.cost_bps(fills["commission"] + fills["slippage"], at_close, span),
-    }
+def _numbers(name: str, values: Sequence[float], allows_zero: bool) -> list[float]:
+    """Return numbers as floats; raises `ValueError` for what is negative, or none."""
+    wanted = ">= 0" if allows_zero else "above 0"
+    try:
+        found = list(values)
+    except TypeError:
+        found = []
+    if isinstance(values, str) or not found:
+        raise InputError(f"{name}={shown(values)}: pass a sequence of numbers {wanted}")
+    for value in found:
+        is_number = is_real(value) and is_finite(value)
+        if not is_number or value < 0.0 or (value == 0.0 and not allows_zero):
+            raise InputError(f"{name}: {shown(value)} is not allowed; pass numbers {wanted}")
+    return [float(value) for value in found]
 
 
-def _equity(ledger: Ledger, cash: float) -> Floats:
-    """Return the equity from the initial cash on, (n_bars + 1,), as a part of it."""
-    equity: Floats = np.concatenate([[cash], ledger.equity["equity"]]) / cash
+class _Case(NamedTuple):
+    """What is the same at every point of a curve."""
+
+    bars: Bars
+    schedule: AlignedSchedule
+    rules: RunRules
+    #: The bar of the first decision: before it there is nothing to measure.
+    first: int
+    #: Equity of the paper portfolio from there on, as a part of the cash.
+    paper: Floats
+
+    @classmethod
+    def of(
+        cls, prices: object, weights: object, config: BacktestConfig | None, align: str
+    ) -> _Case:
+        settings = as_config(config)
+        for name, model in settings.costs.own_models.items():
+            raise ConfigError(
+                f"{name}={model!r} is written in Python, which the runs of a curve cannot call; "
+                "pass a built-in model"
+            )
+        bars = as_feed(prices).bars
+        check_columns(bars, settings)
+        schedule = as_schedule(weights).aligned(bars, align)
+        rules = RunRules.of(settings)
+        first = int(np.argmax(schedule.row_of_bar >= 0))
+        # A portfolio on paper earns the same whatever its size.
+        ledger = replay(bars, schedule, without_friction(rules))
+        paper = _equity(ledger, rules.initial_cash, first)
+        return cls(bars, schedule, rules, first, paper)
+
+    def figures(self, rules: RunRules) -> dict[str, float]:
+        """Return the figures of one point."""
+        ledger = replay(self.bars, self.schedule, rules)
+        equity = _equity(ledger, rules.initial_cash, self.first)
+        fills = ledger.fills.records()
+        at_close = ledger.equity["equity"][fills["bar"]]
+        traded = np.abs(fills["quantity"]) * fills["price"]
+        times = self.bars.times[self.first :]
+        span, a_year = metrics.years(times), metrics.periods_per_year(times)
+        annual, of_paper = (metrics.annual_return(each, span) for each in (equity, self.paper))
+        returns, promised = metrics.simple_returns(equity), metrics.simple_returns(self.paper)
+        turnover = metrics.turnover(traded, at_close)
+        return {
+            "annual_return": annual,
+            "paper_return": of_paper,
+            "gap_bps": 1e4 * (annual - of_paper),
+            "tracking_error": metrics.tracking_error(returns, promised, a_year),
+            "annual_turnover": turnover / span if span > 0.0 else math.nan,
+            "cost_bps": metrics.cost_bps(fills["commission"] + fills["slippage"], at_close, span),
+        }
+
+
+def _equity(ledger: Ledger, cash: float, first: int) -> Floats:
+    """Return the cash, and equity from the bar `first` on, (n + 1,), as parts of the cash."""
+    equity: Floats = np.concatenate([[cash], ledger.equity["equity"][first:]]) / cash
     return equity

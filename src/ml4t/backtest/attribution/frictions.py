@@ -9,19 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from itertools import pairwise
 from typing import NamedTuple
 
-from ml4t.backtest.config import BacktestConfig
-from ml4t.backtest.costs import Costs, NoCommission, NoSlippage
+from ml4t.backtest.costs import Costs
 from ml4t.backtest.enums import CashPolicy, Rounding
 from ml4t.backtest.kernel.outcome import some_adjusted
 from ml4t.backtest.records import Floats
 from ml4t.backtest.replay import RunRules
-
-#: What a counterfactual run is made of: rules for the compiled loop, or, where a cost model is
-#: written in Python, a config for the loop that can call it.
-Rules = RunRules | BacktestConfig
 
 
 class Friction(NamedTuple):
@@ -53,7 +47,7 @@ def _delay(so_far: RunRules, actual: RunRules) -> RunRules:
 
 def _caps(so_far: RunRules, actual: RunRules) -> RunRules:
     plan = so_far.plan._replace(
-        allow_short=actual.plan.allow_short,
+        allow_short=False,  # whatever the planner may ask for, the account holds none
         max_single_weight=actual.plan.max_single_weight,
         max_net_exposure=actual.plan.max_net_exposure,
         max_gross_exposure=actual.plan.max_gross_exposure,
@@ -71,7 +65,7 @@ def _thresholds(so_far: RunRules, actual: RunRules) -> RunRules:
 
 
 def _some_capped(weights: Floats, actual: RunRules) -> bool:
-    return bool(some_adjusted(weights, actual.plan))
+    return bool(some_adjusted(weights, actual.plan._replace(allow_short=False)))
 
 
 def _rounding(so_far: RunRules, actual: RunRules) -> RunRules:
@@ -80,7 +74,9 @@ def _rounding(so_far: RunRules, actual: RunRules) -> RunRules:
 
 
 def _cash_shortage(so_far: RunRules, actual: RunRules) -> RunRules:
-    return so_far._replace(run=so_far.run._replace(cash_policy=actual.run.cash_policy))
+    plan = so_far.plan._replace(allow_short=actual.plan.allow_short)
+    run = so_far.run._replace(cash_policy=actual.run.cash_policy)
+    return so_far._replace(plan=plan, run=run)
 
 
 def _unfilled(so_far: RunRules, actual: RunRules) -> RunRules:
@@ -89,27 +85,17 @@ def _unfilled(so_far: RunRules, actual: RunRules) -> RunRules:
 
 
 def _commission(so_far: RunRules, actual: RunRules) -> RunRules:
-    costs = so_far.costs._replace(
-        commission_kind=actual.costs.commission_kind,
-        commission_rate=actual.costs.commission_rate,
-        commission_minimum=actual.costs.commission_minimum,
-        commission_maximum_rate=actual.costs.commission_maximum_rate,
-    )
-    return so_far._replace(costs=costs)
+    return so_far._replace(costs=Costs(actual.costs.commission, so_far.costs.slippage))
 
 
 def _slippage(so_far: RunRules, actual: RunRules) -> RunRules:
-    costs = so_far.costs._replace(
-        slippage_kind=actual.costs.slippage_kind, slippage_rate=actual.costs.slippage_rate
-    )
-    return so_far._replace(costs=costs)
+    return so_far._replace(costs=Costs(so_far.costs.commission, actual.costs.slippage))
 
 
-#: In the order in which they are switched on: first when an order can trade, so that all that
-#: follows is measured at the prices of the real fills; then the life of an order, from its weight
-#: to what it is charged. Thresholds come last. Whether a trade is skipped hangs on a hair, and with
-#: it all later ones: any friction after them would be credited with trades that it only tipped
-#: over a threshold (docs/decisions/bridge-order.md).
+#: In the order in which they are switched on: first what a trade costs, its time and its price,
+#: then what keeps it from happening (docs/decisions/bridge-order.md). Thresholds come last: whether
+#: one skips a trade hangs on a hair, and with it all later trades, so that any friction after them
+#: would be credited with trades that it only tipped over the edge.
 FRICTIONS = (
     Friction(
         "delay",
@@ -128,6 +114,16 @@ FRICTIONS = (
         _rounding,
     ),
     Friction(
+        "commission",
+        "Commission on all trades that the weights ask for.",
+        _commission,
+    ),
+    Friction(
+        "slippage",
+        "Slippage on all trades that the weights ask for.",
+        _slippage,
+    ),
+    Friction(
         "cash_shortage",
         "Purchases were cut or refused: at the fill there was too little cash.",
         _cash_shortage,
@@ -138,18 +134,8 @@ FRICTIONS = (
         _unfilled,
     ),
     Friction(
-        "commission",
-        "Commission, and what it would have earned.",
-        _commission,
-    ),
-    Friction(
-        "slippage",
-        "Slippage, and what it would have earned.",
-        _slippage,
-    ),
-    Friction(
         "thresholds",
-        "Trades were skipped: weight change, trade value or cost beyond its threshold.",
+        "Small or dear trades were skipped, and their costs saved.",
         _thresholds,
     ),
 )
@@ -181,49 +167,36 @@ def without_friction(actual: RunRules) -> RunRules:
             rounding=Rounding.POSITION.code,
             allow_short=True,
         ),
-        costs=Costs().params,
+        costs=Costs(),
     )
 
 
-def ladder(config: BacktestConfig, weights: Floats) -> list[Rules | None]:
+def ladder(actual: RunRules, weights: Floats) -> list[RunRules | None]:
     """Return the rules of the paper portfolio, then with one friction more each, to all of them.
 
     None where a friction changes nothing, so that its run would be the one before.
 
     Parameters
     ----------
+    actual : RunRules
+        Of the run.
     weights : (n_decisions, n_assets) array
         Requested weights, NaN for what is not in the targets.
-    config : BacktestConfig
-        Of the run. A cost model that is written in Python is no part of compiled rules: from its
-        commission on they are configs then, and the plans of those before reckon with no cost.
     """
-    free = {"commission": NoCommission(), "slippage": NoSlippage()}
-    own = config.costs.own_models
-    actual = RunRules.of(config.model_copy(update=free) if own else config)
     so_far = without_friction(actual)
-    rules: list[Rules | None] = [so_far]
+    rules: list[RunRules | None] = [_lighter(so_far)]
     for friction in FRICTIONS:
         before, so_far = so_far, friction.switched_on(so_far, actual)
         makes_a_difference = so_far != before and friction.binds(weights, actual)
-        rules.append(so_far if makes_a_difference else None)
-    if own:
-        mentions = config.rebalance.unmentioned
-        whole = config.rebalance.model_copy(
-            update={"unmentioned": "close" if mentions == "error" else mentions}
-        )
-        no_threshold = whole.model_copy(
-            update={
-                "min_trade_value": 0.0,
-                "min_weight_change": 0.0,
-                "ignore_if_cost_exceeds_bps": None,
-            }
-        )
-        steps = [
-            config.model_copy(update={**free, "rebalance": no_threshold}),
-            config.model_copy(update={"slippage": free["slippage"], "rebalance": no_threshold}),
-            config.model_copy(update={"rebalance": no_threshold}),
-            config.model_copy(update={"rebalance": whole}),
-        ]
-        rules[-3:] = [None if b == a else b for a, b in pairwise(steps)]
+        rules.append(_lighter(so_far) if makes_a_difference else None)
     return rules
+
+
+def _lighter(rules: RunRules) -> RunRules:
+    """Return rules whose plans reckon with costs only where that decides something.
+
+    A cost model in Python is asked for each of them.
+    """
+    plan = rules.plan
+    decides = plan.max_cost_bps < math.inf or plan.rounding == Rounding.MIN_TRACKING_ERROR.code
+    return rules if decides else rules._replace(estimate=Costs())

@@ -11,9 +11,10 @@ import numpy as np
 
 from ml4t.backtest.costs import Costs
 from ml4t.backtest.execution.own_costs import OwnCosts, own_terms_of_trade
-from ml4t.backtest.kernel import matching, planning
+from ml4t.backtest.kernel import loop, matching, planning
 from ml4t.backtest.kernel.costs import terms_of_trade
-from ml4t.backtest.kernel.plain import plain
+from ml4t.backtest.kernel.ends import end_assets
+from ml4t.backtest.kernel.plain import Function, plain
 
 # What a pass changes. In `done` and `fills` it writes only rows that are not in use yet.
 _CHANGED = ("book", "account", "holdings", "used", "n_done", "n_fills")
@@ -44,6 +45,25 @@ def planning_road(costs: Costs, assets: tuple[str, ...]) -> tuple[Callable[..., 
     if costs.is_compiled:
         return planning.plan, costs.built_in
     return _plain_road()[1], OwnCosts.of(costs, assets)
+
+
+def running_road(
+    estimate: Costs, costs: Costs, assets: tuple[str, ...]
+) -> tuple[Callable[..., tuple[int, int]], Any, Any]:
+    """Return the function that runs bars, and the two costs that it takes; see `matching_road`."""
+    if estimate.is_compiled and costs.is_compiled:
+        return loop.run_bars, estimate.built_in, costs.built_in
+    return _plain_loop(), OwnCosts.of(estimate, assets), OwnCosts.of(costs, assets)
+
+
+@cache
+def _plain_loop() -> Callable[..., tuple[int, int]]:
+    # A settlement has no costs that anybody could be asked for.
+    exchanged: dict[Function, Function] = {
+        terms_of_trade: own_terms_of_trade,
+        end_assets: end_assets,
+    }
+    return plain(loop.run_bars, exchanged)
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
@@ -182,6 +183,29 @@ class Bars:
             # A NaN has many bit patterns, which mean the same.
             found.update(np.where(np.isnan(values), np.nan, values).astype("<f8").tobytes())
         return found.hexdigest()
+
+
+def bars_until(bars: Bars, stop: int, gone_from: Ints) -> Bars:
+    """Return the first bars alone: views, not copies.
+
+    Parameters
+    ----------
+    bars : Bars
+    stop : int
+        How many.
+    gone_from : (n_assets,) array
+        As `Bars.gone_from`: which assets are known to have ended by then. It cannot be seen in
+        what is left: an asset without a bar at the end of it may come back.
+    """
+    names = ("times", "open", "high", "low", "close", "volume", "vwap", "mark")
+    fields = {name: getattr(bars, name) for name in names}
+    cut: dict[str, Any] = {
+        name: None if field is None else field[:stop] for name, field in fields.items()
+    }
+    signals = {name: values[:stop] for name, values in bars.signals.items()}
+    found = dataclasses.replace(bars, **cut, signals=signals)
+    found.__dict__["gone_from"] = gone_from  # in the place of what would be worked out
+    return found
 
 
 def _marks_of(close: Floats, before: Floats | None) -> Floats:

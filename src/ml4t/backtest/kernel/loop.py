@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ml4t.backtest.enums import Reason
+from ml4t.backtest.enums import CashPolicy, Reason
 from ml4t.backtest.kernel.accounting import equity_of, record_equity
 from ml4t.backtest.kernel.book import accept_orders, cancel_orders, record_plan
+from ml4t.backtest.kernel.credit import keep_to_credit
 from ml4t.backtest.kernel.ends import end_assets
 from ml4t.backtest.kernel.jit import kernel
 from ml4t.backtest.kernel.matching import match_orders
@@ -30,6 +31,7 @@ from ml4t.backtest.records import (
 )
 
 REBALANCE = Reason.REBALANCE.code
+UNLIMITED = CashPolicy.UNLIMITED.code
 
 # Why the loop returned.
 ALL_DONE = 0
@@ -128,6 +130,7 @@ def rebalance(
     bar: int,
     requested: Floats,
     bars: BarArrays,
+    is_on_credit: bool,
     params: PlanParams,
     estimate: CostParams,
     state: AccountArrays,
@@ -154,7 +157,12 @@ def rebalance(
     cancel_orders(
         cancels[: answer["n_cancels"]], REBALANCE, bar, book, account, log.done, log.n_done
     )
-    accept_orders(planned[: answer["n_orders"]], account[0]["n_plans"], bar, book, account)
+    n_orders = answer["n_orders"]
+    if is_on_credit:
+        n_orders = keep_to_credit(
+            planned, n_orders, rows[: answer["n_rows"]], cash, equity, bars.close[bar]
+        )
+    accept_orders(planned[:n_orders], account[0]["n_plans"], bar, book, account)
     record_plan(rows[: answer["n_rows"]], totals, bar, account, log.plans, log.n_plans)
     log.n_plan_rows[0] += answer["n_rows"]
 
@@ -219,7 +227,10 @@ def run_bars(
         requested = decisions.weights[row]
         if run.must_mention and leaves_unmentioned(requested, holdings):
             return bar, UNMENTIONED
-        rebalance(bar, requested, bars, params, estimate, state, log, planned, totals)
+        rebalance(
+            bar, requested, bars, run.cash_policy == UNLIMITED, params, estimate, state, log,
+            planned, totals,
+        )  # fmt: skip
         if run.is_same_bar and account[0]["n_working"] > 0:
             record_equity(bar, bars.mark, account, holdings, state.equity)
             match_orders(

@@ -8,31 +8,33 @@ import numpy as np
 
 from ml4t.backtest.kernel.jit import kernel
 from ml4t.backtest.kernel.limits import adjust_weights
-from ml4t.backtest.records import Floats, Ints, PlanParams, Records
+from ml4t.backtest.records import Bools, Floats, Ints, PlanParams, Records
 
 
 @kernel
 def gather_outcome(
     fills: Records,
-    bar_of_plan: Ints,
+    at_once: Bools,
     row_of_bar: Ints,
     marks: Floats,
     pnl: Floats,
     moved: Floats,
+    traded: Bools,
 ) -> None:
     """Sum fills up.
 
     Parameters
     ----------
     fills : records of `FILL`
-    bar_of_plan : (n_plans,) array
-        The bar at which each plan was made.
+    at_once : (n_fills,) array
+        Whether it happened at the close of the bar at which its order was decided.
     row_of_bar : (n_bars,) array
         The number of the decision at each bar, -1 for none.
     marks : (n_bars, n_assets) array
     pnl : (n_assets,) zeros; written: profit and loss, what is held at the end at its last mark.
-    moved : (n_decisions,) zeros; written: by how much the fills of a decision at its own close
-        lowered the equity of that close.
+    moved : (n_decisions,) zeros; written: by how much the fills at the close of a decision that
+        was made there lowered the equity of that close.
+    traded : (n_assets,) all False; written: whether an asset has a fill.
     """
     held = np.zeros(pnl.size)
     for k in range(fills.size):
@@ -42,9 +44,9 @@ def gather_outcome(
         spent = quantity * record["price"] + record["commission"]
         pnl[i] -= spent
         held[i] += quantity
+        traded[i] = True
         bar = record["bar"]
-        plan = record["plan_idx"]
-        if plan >= 0 and bar_of_plan[plan] == bar:
+        if at_once[k] and row_of_bar[bar] >= 0:
             moved[row_of_bar[bar]] += spent - quantity * marks[bar, i]
     last = marks.shape[0] - 1
     for i in range(pnl.size):
