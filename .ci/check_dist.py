@@ -64,7 +64,7 @@ def check_members(path: Path) -> None:
     if path.suffix == ".whl":
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-        wanted = ["ml4t/backtest/py.typed", "licenses/LICENSE"]
+        wanted = ["ml4t/backtest/py.typed", "licenses/LICENSE", "report/templates/page.html"]
     else:
         with tarfile.open(path) as archive:
             names = archive.getnames()
