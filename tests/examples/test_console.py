@@ -24,6 +24,7 @@ def test_the_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The blocks go on from each other; one with a title is a file beside them."""
+    pytest.importorskip("plotly")
     monkeypatch.chdir(tmp_path)
     n_commands = 0
     for kind, title, text in BLOCK.findall(PAGE.read_text(encoding="utf-8")):
@@ -39,7 +40,7 @@ def test_the_page(
             shown = capsys.readouterr()
             assert matches(shown.out + shown.err, expected), f"{command}\n{shown.out}{shown.err}"
             n_commands += 1
-    assert n_commands >= 8
+    assert n_commands >= 9
 
 
 def test_how_texts_match() -> None:

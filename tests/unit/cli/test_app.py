@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -202,6 +205,43 @@ def test_a_table_on_a_terminal(
     # Brackets are text, not markup.
     assert "[bold]A" in told
     assert "12" in told
+
+
+@pytest.mark.parametrize(("no_color", "told"), [("", "\x1b["), ("1", "error: so")])
+def test_colours(
+    no_color: str,
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("NO_COLOR", no_color)
+    assert out.refuse("so") == 2
+    assert capsys.readouterr().err.startswith(told)
+
+
+class Terminal(io.TextIOWrapper):
+    """A standard error stream that somebody looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_warning_beside_a_spinner_has_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.BytesIO()
+    monkeypatch.setattr(sys, "stderr", Terminal(screen, encoding="utf-8"))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    with out.working("working", quiet=False):
+        until = time.monotonic() + 10
+        while b"working" not in screen.getvalue() and time.monotonic() < until:
+            time.sleep(0.01)  # a thread draws it
+        out.warn("look out")
+    # What erases a line begins it anew; the rest only moves the cursor, or hides it.
+    told = screen.getvalue().decode().replace("\x1b[2K", "\n")
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", told).splitlines()
+    assert any("working" in line for line in lines)
+    assert "warning: look out" in lines
 
 
 def test_progress_is_for_somebody_who_looks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,10 +52,24 @@ def test_folders_of_one_name(tmp_path: Path, capsys: Capture) -> None:
     assert capsys.readouterr().out.splitlines()[0].split() == ["one/run", "two/run"]
 
 
+def test_a_page(capsys: Capture) -> None:
+    pytest.importorskip("plotly")
+    assert main(["compare", "free", "costly", "--html", "page.html"]) == 0
+    shown = capsys.readouterr()
+    assert "Final equity" in shown.out
+    assert shown.err == "the page is in page.html\n"
+    page = Path("page.html").read_text(encoding="utf-8")
+    assert page.lower().startswith("<!doctype html")
+    assert "costly returned" not in page  # 14.4 % against 15 %
+    assert "free returned most" in page
+
+
 @pytest.mark.parametrize(
     ("folders", "told"),
     [
         (["free"], "compare: there is only 'free'; name two results or more"),
+        (["free", "../{}/free"], "compare: a folder is there twice; name different results"),
+        (["free", "costly", "--html", "no/x.html"], "does not exist; make it or pass another path"),
         (["free", "nothing"], "there is no such folder; name the one that a result was saved to"),
         (
             ["free", "."],
@@ -64,7 +78,7 @@ def test_folders_of_one_name(tmp_path: Path, capsys: Capture) -> None:
     ],
 )
 def test_bad_input(folders: list[str], told: str, capsys: Capture) -> None:
-    assert main(["compare", *folders]) == 2
+    assert main(["compare", *(folder.format(Path().resolve().name) for folder in folders)]) == 2
     shown = capsys.readouterr()
     assert shown.out == ""
     assert told in shown.err

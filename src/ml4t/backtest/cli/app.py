@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ml4t.backtest.cli import compare, data, demo, init, lookahead, preview, run
-from ml4t.backtest.cli.output import EXIT_BAD_INPUT, notes_of, refuse, show, warn
+from ml4t.backtest.cli import compare, data, demo, init, lookahead, preview, report, run
+from ml4t.backtest.cli.output import EXIT_BAD_INPUT, notes_of, refuse, say, show, warn
 from ml4t.backtest.errors import (
     BacktestError,
     DataWarning,
@@ -54,7 +54,7 @@ def _start(
     ] = False,
 ) -> None:
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help(), err=True)
+        say(context.get_help())
         raise typer.Exit(EXIT_BAD_INPUT)
 
 
@@ -68,6 +68,7 @@ COMMANDS: dict[str, Any] = {
     "init": init,
     "preview": preview,
     "run": run,
+    "report": report,
     "compare": compare,
     "check-lookahead": lookahead,
     "data check": data,
@@ -96,7 +97,7 @@ def run_app(arguments: list[str]) -> int:
             path = _NAME if context is None else context.command_path
             return refuse(f"{error.format_message().rstrip('.')}; see {path} --help")
     if code == _EXIT_STOPPED:  # what typer makes of Ctrl-C, or what it was made of its Abort
-        typer.echo("stopped", err=True)
+        say("stopped")
     return int(code or 0)
 
 

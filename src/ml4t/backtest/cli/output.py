@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -27,6 +28,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no n
 _REMEDIES = (
     (r"Name it with \w+_column=\.\.\.", "Rename it in the file"),
     (r"pass overwrite=True", "pass --overwrite"),
+    (r"pass those of its run as prices=", "pass those of its run with --prices"),
     (
         r"Pass the path of a parquet or csv file, or read it yourself and pass the frame",
         "Save it as parquet or csv",
@@ -82,7 +84,17 @@ def show_json(value: object) -> None:
 def note(text: str, quiet: bool) -> None:
     """Say what is being done, unless it is not wanted."""
     if not quiet:
-        typer.echo(text, err=True)
+        say(text)
+
+
+def say(text: str) -> None:
+    """Write a line to the standard error stream.
+
+    To what stands there now: a bar or a spinner has put something in its place that keeps lines
+    apart from it, and which `typer.echo` would go around.
+    """
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
 
 def warn(message: str) -> None:
@@ -116,7 +128,9 @@ def moment_text(moment: date) -> str:
 
 
 def _tell(label: str, color: str, message: str) -> None:
-    typer.echo(f"{typer.style(label, fg=color, bold=True)} {one_line(message)}", err=True)
+    if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
+        label = typer.style(label, fg=color, bold=True)
+    say(f"{label} {one_line(message)}")
 
 
 def notes_of(error: BaseException) -> list[str]:
