@@ -14,13 +14,17 @@ from ml4t.backtest.records import FILL, Bools, Floats, Ints, Records
 _EARLIEST = np.iinfo(np.int64).min
 
 
-def fill_records(frames: RunFrames) -> tuple[Records, tuple[str, ...]]:
+def fill_records(
+    frames: RunFrames, assets: tuple[str, ...] | None = None
+) -> tuple[Records, tuple[str, ...]]:
     """Return the fills as records of `FILL`, in sequence, and the assets that they count by.
 
-    The assets are those that have a fill, by name; a bar is its place among the closes.
+    The assets are those that have a fill, by name, or those that are passed; a bar is its place
+    among the closes.
     """
     found = frames.fills
-    assets = tuple(found["asset"].unique().sort().to_list())
+    if assets is None:
+        assets = tuple(found["asset"].unique().sort().to_list())
     records = np.zeros(found.height, FILL)
     for name in ("order_id", "plan_idx", "price", "commission", "slippage"):
         records[name] = found[name].to_numpy()

@@ -227,33 +227,6 @@ class BacktestResult:
         """
         return weights_frame(self._frames, self.config.execution_mode, kind)
 
-    def bridge(self, prices: object | None = None) -> Bridge:
-        """Split the account's distance from the paper portfolio into the frictions that made it.
-
-        The paper portfolio is what the requested weights promise: traded in fractions at the close
-        of their decision, free, on credit and short where they say so. The same weights are run
-        again with one friction more each time; what a term holds is the difference that it made.
-        docs/bridge.md says in which order, and why.
-
-        Parameters
-        ----------
-        prices : DataFeed, dataframe or path, optional
-            As in `bars`.
-
-        Returns
-        -------
-        Bridge
-
-        Raises
-        ------
-        ValueError
-            As `bars` does, and for a loaded result whose cost model was written in Python.
-        """
-        # Upward, by a name in the import contract: whoever holds a result looks for it here.
-        from ml4t.backtest.attribution.bridge import make_bridge  # noqa: PLC0415
-
-        return make_bridge(self.config, self._frames, prices)
-
     # ------------------------------------------------------------------ trades and tracking
 
     def round_trips(self, method: str = "average", prices: object | None = None) -> pl.DataFrame:
@@ -341,6 +314,33 @@ class BacktestResult:
             For a band out of its range.
         """
         return track(self._frames, self.config, band)
+
+    def bridge(self, prices: object | None = None) -> Bridge:
+        """Split the account's distance from the paper portfolio into the frictions that made it.
+
+        The paper portfolio is what the requested weights promise: traded in fractions at the close
+        of their decision, free, on credit and short where they say so. The same weights are run
+        again with one friction more each time; what a term holds is the difference that it made.
+        docs/bridge.md says in which order, and why.
+
+        Parameters
+        ----------
+        prices : DataFeed, dataframe or path, optional
+            As in `bars`.
+
+        Returns
+        -------
+        Bridge
+
+        Raises
+        ------
+        ValueError
+            As `bars` does, and for a loaded result whose cost model was written in Python.
+        """
+        # Upward, by a name in the import contract: whoever holds a result looks for it here.
+        from ml4t.backtest.attribution.bridge import make_bridge  # noqa: PLC0415
+
+        return make_bridge(self.config, self._frames, prices)
 
     # ------------------------------------------------------------------ to look at
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import polars as pl
 
 from ml4t.backtest.attribution.frictions import Rules
 from ml4t.backtest.broker import Broker
@@ -13,7 +12,8 @@ from ml4t.backtest.config import BacktestConfig
 from ml4t.backtest.execution.alignment import AlignedSchedule
 from ml4t.backtest.execution.rebalancer import TargetWeightExecutor
 from ml4t.backtest.feed.bars import Bars, nanoseconds
-from ml4t.backtest.frames import RunFrames
+from ml4t.backtest.fill_records import fill_records
+from ml4t.backtest.frames import RunFrames, codes_of
 from ml4t.backtest.kernel.outcome import gather_outcome
 from ml4t.backtest.ledger.ledger import Ledger
 from ml4t.backtest.records import FILL, Floats, Ints, Records
@@ -72,7 +72,7 @@ def recorded_decisions(frames: RunFrames, bars: Bars) -> Recorded:
     np.maximum.at(last_plan, row, plan_idx)
     counts = plan_idx == last_plan[row]
     weights = np.full((decision_bars.size, len(bars.assets)), np.nan)
-    columns = _columns(rows["asset"], bars)
+    columns = codes_of(rows["asset"], bars.assets)
     weights[row[counts], columns[counts]] = rows["requested_weight"].to_numpy()[counts]
     return Recorded(AlignedSchedule(row_of_bar, weights), decision_bars, last_plan, bar_of_plan)
 
@@ -81,14 +81,7 @@ def outcome_of_account(
     frames: RunFrames, bars: Bars, decisions: Recorded, initial_cash: float
 ) -> Outcome:
     """Return what came of the run itself."""
-    found = frames.fills
-    fills = np.zeros(found.height, FILL)
-    fills["bar"] = np.searchsorted(bars.times, nanoseconds(found["timestamp"]))
-    fills["asset"] = _columns(found["asset"], bars)
-    for name in ("plan_idx", "price", "commission"):
-        fills[name] = found[name].to_numpy()
-    sign = np.where((found["side"] == "sell").to_numpy(), -1.0, 1.0)
-    fills["quantity"] = sign * found["quantity"].to_numpy()
+    fills, _ = fill_records(frames, bars.assets)
     equity = frames.equity["equity"].to_numpy()
     return _outcome(equity, fills, decisions.bar_of_plan, bars, decisions, initial_cash)
 
@@ -141,8 +134,3 @@ def _outcome(
         before[1:-1] = equity[decisions.bars[1:]] + moved[1:]
         before[-1] = equity[-1]
     return Outcome(equity, pnl, before)
-
-
-def _columns(names: pl.Series, bars: Bars) -> Ints:
-    """Return the places of names among the assets."""
-    return names.cast(pl.Enum(bars.assets)).to_physical().to_numpy().astype(np.int64)
