@@ -64,11 +64,17 @@ def check_members(path: Path) -> None:
     if path.suffix == ".whl":
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-        wanted = ["ml4t/backtest/py.typed", "licenses/LICENSE"]
+        wanted = ["ml4t/backtest/py.typed", "licenses/LICENSE", "report/templates/page.html"]
     else:
         with tarfile.open(path) as archive:
             names = archive.getnames()
-        wanted = ["src/ml4t/backtest/py.typed", "LICENSE", "README.md", "CHANGELOG.md"]
+        wanted = [
+            "src/ml4t/backtest/py.typed",
+            "report/templates/page.html",
+            "LICENSE",
+            "README.md",
+            "CHANGELOG.md",
+        ]
     bad = [name for name in names if FORBIDDEN.search(name)]
     absent = [name for name in wanted if not any(found.endswith(name) for found in names)]
     if bad or absent:

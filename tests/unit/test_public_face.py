@@ -23,6 +23,7 @@ from ml4t.backtest import (
     errors,
     metrics,
     optimizers,
+    report,
     tracking,
 )
 
@@ -71,6 +72,7 @@ OPTIMIZERS = [
     "on_dates",
 ]
 ATTRIBUTION = ["Bridge", "account_size_curve", "threshold_curve"]
+REPORT = ["ResultPlots", "account_size_figure", "compare_report", "threshold_figure"]
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "src" / "ml4t" / "backtest"
 #: Packages that only an extra brings, or that would make every import slow.
@@ -78,6 +80,7 @@ NOT_IMPORTED = (
     "pandas",
     "pyarrow",
     "plotly",
+    "jinja2",
     "matplotlib",
     "skfolio",
     "sklearn",
@@ -114,7 +117,7 @@ def public() -> Iterator[tuple[str, Any]]:
     for name in ml4t.backtest.__all__:
         if name != "__version__":
             yield name, getattr(ml4t.backtest, name)
-    for face in (optimizers, attribution, metrics):
+    for face in (optimizers, attribution, metrics, report):
         for name in face.__all__:
             yield name, getattr(face, name)
     for module in (benchmark, costs, enums, errors, tracking):
@@ -154,6 +157,7 @@ def test_names() -> None:
     assert all(hasattr(optimizers, name) for name in OPTIMIZERS)
     assert attribution.__all__ == ATTRIBUTION
     assert all(hasattr(attribution, name) for name in ATTRIBUTION)
+    assert report.__all__ == REPORT
 
 
 @pytest.mark.parametrize("name", PUBLIC)
@@ -227,4 +231,4 @@ def test_every_public_name_has_its_place_in_the_documentation() -> None:
         path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs" / "api").glob("*.md"))
     )
     placed = set(re.findall(r"^::: ml4t\.backtest\.(?:\w+\.)*(\w+)$", pages, re.MULTILINE))
-    assert {*NAMES, *OPTIMIZERS, *metrics.__all__} - {"__version__"} - placed == set()
+    assert {*NAMES, *OPTIMIZERS, *metrics.__all__, *REPORT} - {"__version__"} - placed == set()

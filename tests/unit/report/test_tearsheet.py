@@ -142,6 +142,20 @@ def test_many_rows_are_spread_over_fewer_dates() -> None:
     assert shown.table["plan"].unique().sort().to_list() == list(range(10))
 
 
+def test_times_are_those_of_the_clock_on_the_wall(tmp_path: Path) -> None:
+    # 15:00 in New York is 20:00 in UTC in January.
+    frame = long_frame(CLOSES).with_columns(
+        pl.col("timestamp").dt.offset_by("15h").dt.replace_time_zone("America/New_York")
+    )
+    asked = {frame["timestamp"][0]: {"A": 0.5, "B": 0.5}}
+    path = run_weights(frame, asked, CONFIG).report(tmp_path / "report.html")
+    found = payload(path)
+    assert found["explorer"]["plans"]["label"] == ["2024-01-01 15:00"]
+    first = found["figures"]["equity"]["data"][0]["x"][0]
+    assert first == 1_704_067_200_000 + 15 * 3_600_000  # 2024-01-01 15:00
+    assert "2024-01-01 15:00 to 2024-01-04 15:00, 4 bars" in text_of(path)
+
+
 def test_trades_as_a_table(tmp_path: Path) -> None:
     actions = {0: buy("A", 10), 2: sell("A", 10), 1: buy("B", 5)}
     run = run_script(actions, CLOSES, BacktestConfig(initial_cash=1_000.0))
@@ -375,7 +389,10 @@ def test_a_page_is_replaced_as_a_whole(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_link_is_followed(tmp_path: Path) -> None:
     (tmp_path / "real.html").write_text("old", encoding="utf-8")
     link = tmp_path / "link.html"
-    link.symlink_to(tmp_path / "real.html")
+    try:
+        link.symlink_to(tmp_path / "real.html")
+    except OSError:
+        pytest.skip("this system makes no links")
     small_run().report(link)
     assert link.is_symlink()
     assert len((tmp_path / "real.html").read_bytes()) > 1_000_000
@@ -391,7 +408,7 @@ def test_paths_that_cannot_be_written(tmp_path: Path) -> None:
         run.report(5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="is not a path"):
         run.report("a\0b.html")
-    with pytest.raises(ValueError, match="cannot be reached"):
+    with pytest.raises(ValueError, match=r"cannot be (reached|written)"):
         run.report(tmp_path / ("x" * 300))
     assert list(tmp_path.iterdir()) == []
 

@@ -17,8 +17,8 @@ from ml4t.backtest.words import adjustment_in_words, reason_in_words, status_in_
 
 #: Rows of plans that a page holds: about what a browser reads in a second.
 MOST_ROWS = 100_000
-# Weights are shown with two decimals of a percent: one more than they need.
-_WEIGHT_DIGITS = 5
+# Weights are shown with two decimals of a percent, and drawn finer.
+_WEIGHT_DIGITS = 6
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,8 @@ def _beside_benchmark(found: Sources) -> str:
     more = figures["annual_return"] - figures["benchmark_annual_return"]
     text = f"{name} earned {percent(figures['benchmark_annual_return'], 2)} a year"
     if math.isfinite(more):
-        text += f", {percent(abs(more), 2)} {'less' if more > 0.0 else 'more'} than the account"
+        way = "less" if more > 0.0 else "more"
+        text += f", {number(100.0 * abs(more), 2)} percentage points {way} than the account"
     ratio = number(figures["information_ratio"], 2)
     if ratio != NOT_DEFINED:
         text += (

@@ -18,17 +18,21 @@ function bindScheme(charts) {
   preference.addEventListener("change", () => {
     if (!isChosen) set(preference.matches ? "dark" : "light");
   });
-  // On paper there is light only, everything is drawn, and the width is that of the paper.
+  // On paper there is light only, everything is drawn and unfolded, and the width is the paper's.
   let before = null;
+  let folded = [];
   window.addEventListener("beforeprint", () => {
     before = root.dataset.theme;
     root.classList.add("printing");
+    folded = [...document.querySelectorAll("details:not([open])")];
+    for (const details of folded) details.open = true;
     charts()?.drawAll();
     set("light");
     charts()?.resize();
   });
   window.addEventListener("afterprint", () => {
     root.classList.remove("printing");
+    for (const details of folded) details.open = false;
     set(before);
     charts()?.resize();
   });

@@ -1,7 +1,9 @@
 "use strict";
 // Draws the figures of the page in the colours of its scheme, each when it comes into view.
 
+// Pixels of a phone, and of less than a desktop.
 const NARROW = 600;
+const MEDIUM = 900;
 const CONFIG = {
   displaylogo: false,
   responsive: true,
@@ -47,6 +49,12 @@ function pageTemplate() {
   };
 }
 
+// Bars that lie keep what stands before the bracket.
+function shortBarTexts(trace) {
+  if (trace.type !== "bar" || trace.orientation !== "h") return trace;
+  return { ...trace, text: trace.text.map((text) => text.replace(/ \(.*/, "")) };
+}
+
 // What a phone can show: short figures, no text in small cells, bars that lie, and a finger that
 // scrolls the page and not the chart.
 function narrowed({ data, layout }) {
@@ -58,9 +66,7 @@ function narrowed({ data, layout }) {
   }
   data = data.map((trace) => {
     if (trace.type === "heatmap") return { ...trace, texttemplate: "" };
-    if (trace.type === "bar" && trace.orientation === "h") {
-      return { ...trace, text: trace.text.map((text) => text.replace(/ \(.*/, "")), textposition: "auto" };
-    }
+    if (trace.type === "bar" && trace.orientation === "h") return { ...trace, textposition: "auto" };
     if (trace.type !== "waterfall") return trace;
     const text = trace.text.map((words) => words.split("<br>").pop());
     return { ...trace, x: trace.y, y: trace.x, orientation: "h", text };
@@ -133,6 +139,7 @@ class Charts {
       layout: { ...swap(figure.layout), template: pageTemplate() },
       config: CONFIG,
     };
+    if (box.clientWidth < MEDIUM) found.data = found.data.map(shortBarTexts);
     return box.clientWidth < NARROW ? narrowed(found) : found;
   }
 }
