@@ -24,7 +24,7 @@ $(VENV)/made:
 	@touch $@
 
 $(VENV)/demo: $(VENV)/made pyproject.toml
-	$(BIN)/python -m pip install --quiet -e ".[skfolio,cli]"
+	$(BIN)/python -m pip install --quiet -e ".[skfolio,cli,report]"
 	@touch $@
 
 $(VENV)/dev: $(VENV)/made pyproject.toml
@@ -35,7 +35,7 @@ $(VENV)/docs: $(VENV)/made pyproject.toml
 	$(BIN)/python -m pip install --quiet -e ".[docs]"
 	@touch $@
 
-demo: $(VENV)/demo  ## Trade a real optimizer's weights on real prices
+demo: $(VENV)/demo  ## Trade a real optimizer's weights on real prices, and write the report
 	$(BIN)/ml4t-backtest demo
 
 test: $(VENV)/dev  ## Run all tests, compiled and once more in plain Python

@@ -384,3 +384,23 @@ def test_without_scripts_there_are_the_verdict_and_the_tables(
     assert "need JavaScript" in text
     assert "100,000 became" in text
     context.close()
+
+
+def test_the_report_of_the_demo(
+    opened: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What `make demo` ends with: its numbers are those that it has printed."""
+    demo = pytest.importorskip("ml4t.backtest.demo")
+    pytest.importorskip("skfolio")
+    monkeypatch.chdir(tmp_path)
+    assert demo.main(progress=False) == 0
+    printed = capsys.readouterr().out
+    final = re.search(r"Final equity\s*│\s*([\d,]+)", printed)
+    assert final is not None
+    path = tmp_path / "ml4t-backtest-demo.html"
+    assert path.name in printed
+    with opened(path) as it:
+        it.show_all()
+        assert all(count > 0 for count in drawn(it).values())
+        assert final.group(1) in it.page.locator("main").inner_text()
+        assert "equal weights, no friction" in it.page.locator("main").inner_text()

@@ -1,11 +1,12 @@
 """What ``ml4t-backtest demo`` runs: a real optimizer's weights on real prices.
 
-Needs the extras ``skfolio`` (the optimizer, and 20 stocks of the S&P 500 that come with it) and
-``cli`` (tables and a progress bar).
+Needs the extras ``skfolio`` (the optimizer, and 20 stocks of the S&P 500 that come with it),
+``cli`` (tables and a progress bar) and ``report`` (the page at the end).
 """
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from datetime import datetime
 
@@ -13,15 +14,21 @@ import polars as pl
 
 from ml4t.backtest import metrics
 from ml4t.backtest.attribution import Bridge
-from ml4t.backtest.config import BacktestConfig
+from ml4t.backtest.benchmark import Benchmark, as_benchmark
+from ml4t.backtest.config import BacktestConfig, RebalanceConfig
 from ml4t.backtest.costs import PercentCommission
+from ml4t.backtest.enums import ExecutionMode
+from ml4t.backtest.execution.decision_times import on_dates
 from ml4t.backtest.feed.bars import nanoseconds
 from ml4t.backtest.feed.datafeed import DataFeed
+from ml4t.backtest.optimizers.providers import EqualWeights
 from ml4t.backtest.optimizers.run import run_provider
 from ml4t.backtest.optimizers.skfolio_weights import SkfolioWeights
 from ml4t.backtest.result import BacktestResult
 
 try:
+    import jinja2  # noqa: F401
+    import plotly  # noqa: F401
     from rich.console import Console
     from rich.table import Table
     from skfolio import RiskMeasure
@@ -35,15 +42,19 @@ else:
 _LOOKBACK = 252
 _FIRST_YEAR = 2010
 _CASH = 100_000.0
+_REPORT = "ml4t-backtest-demo.html"
 _EXIT_MISSING = 2
 
 
 def main(progress: bool = True) -> int:
-    """Run the demo, and show how far it is if that is wanted; returns the exit code."""
+    """Run the demo, and show how far it is if that is wanted; returns the exit code.
+
+    Writes its report into the current folder.
+    """
     if _MISSING is not None:
         sys.stderr.write(
             f"the demo needs {_MISSING}, which is not installed; run:\n"
-            '    pip install "ml4t-backtest[skfolio,cli]"\n'
+            '    pip install "ml4t-backtest[skfolio,cli,report]"\n'
         )
         return _EXIT_MISSING
     console = Console()
@@ -66,7 +77,22 @@ def main(progress: bool = True) -> int:
     console.print(_comparison(traded.equity, bridge.paper, since))
     console.print("* the same weights in fractions, at the close of the decision, free of cost\n")
     console.print(_bridge_table(bridge))
+    title = "Minimum variance of 20 stocks, monthly"
+    path = traded.report(_REPORT, benchmark=_equal_weights(feed, traded), title=title)
+    console.print("\nThe report, to be opened in a browser; it needs no network:")
+    console.print(f"{path.resolve()}", soft_wrap=True, highlight=False)
     return 0
+
+
+def _equal_weights(feed: DataFeed, traded: BacktestResult) -> Benchmark:
+    """Return the same stocks in equal weights without friction, for the report to compare with."""
+    rules = RebalanceConfig(allow_fractional=True, min_trade_value=0, min_weight_change=0)
+    free = BacktestConfig(
+        initial_cash=_CASH, execution_mode=ExecutionMode.SAME_BAR, rebalance=rules
+    )
+    times = traded.rebalances["timestamp"].unique().sort().to_list()
+    equal = run_provider(feed, EqualWeights(), on_dates(times), free)
+    return dataclasses.replace(as_benchmark(equal, traded), name="equal weights, no friction")
 
 
 def _fits(result: BacktestResult) -> str:

@@ -51,12 +51,12 @@ def test_without_its_extra(package: str) -> None:
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("package", ["skfolio", "pandas"])
+@pytest.mark.parametrize("package", ["skfolio", "pandas", "plotly", "jinja2"])
 def test_the_demo_without_its_extras(package: str) -> None:
     done = without(package)
     assert done.returncode == 2
     assert f"the demo needs {package}" in done.stderr
-    assert 'pip install "ml4t-backtest[skfolio,cli]"' in done.stderr
+    assert 'pip install "ml4t-backtest[skfolio,cli,report]"' in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
 
