@@ -31,7 +31,8 @@ PROGRAMS = {
 
 
 @pytest.mark.parametrize("place", BLOCKS)
-def test_block(place: str) -> None:
+def test_block(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # it may write files
     doc_pages.run(BLOCKS[place], place)
 
 
