@@ -32,7 +32,7 @@ def test_prices_are_the_last_rows_up_to_now() -> None:
     past = past_of(HistoryRules(2, "prices"), {"A": [1, 2, 3, 4], "B": [5, 6, 7, 8]}, 2)
     assert past.assets == ("A", "B")
     assert past.values.tolist() == [[2, 6], [3, 7]]
-    assert past.times.to_list() == [day(1), day(2)]
+    assert past.to_polars()["timestamp"].to_list() == [day(1), day(2)]
 
 
 def test_returns_need_one_bar_more() -> None:
@@ -42,7 +42,7 @@ def test_returns_need_one_bar_more() -> None:
     assert "2 bars, of which 3 are needed" in selected(rules, close, 1).problem
     past = past_of(rules, close, 2)
     assert past.values.tolist() == [[1.0], [-0.25]]
-    assert past.times.to_list() == [day(1), day(2)]
+    assert past.to_polars()["timestamp"].to_list() == [day(1), day(2)]
 
 
 def test_log_returns() -> None:

@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ml4t.backtest.errors import InputError, nearest, shown
-from ml4t.backtest.feed.bars import Bars, times_series
+from ml4t.backtest.feed.bars import Bars, nanoseconds, times_series
 from ml4t.backtest.feed.checks import Faults
 from ml4t.backtest.feed.columns import times_of
 from ml4t.backtest.feed.frames import column_of
@@ -213,7 +213,7 @@ def _by_name(name: str, bars: Bars) -> NDArray[np.bool_]:
     if name == "every_bar":
         return decides
     period, _, edge = name.partition("_")
-    number = _period_of(period, times_series(bars.times, bars.time_zone))
+    number = _period_of(period, bars)
     borders = number[1:] != number[:-1]
     if edge == "end":
         decides[:-1], decides[-1] = borders, False
@@ -222,15 +222,17 @@ def _by_name(name: str, bars: Bars) -> NDArray[np.bool_]:
     return decides
 
 
-def _period_of(period: str, times: pl.Series) -> Ints:
-    """Return a number for the period of each time; two periods never have the same one."""
-    if period == "week":
-        number = times.dt.iso_year().cast(pl.Int64) * 100 + times.dt.week()
-    elif period == "month":
-        number = times.dt.year().cast(pl.Int64) * 100 + times.dt.month()
-    else:
-        number = times.dt.year().cast(pl.Int64) * 100 + times.dt.quarter()
-    return number.to_numpy()
+def _period_of(period: str, bars: Bars) -> Ints:
+    """Return a number for the period of each bar; two periods never have the same one."""
+    local = bars.times
+    if bars.time_zone is not None:
+        times = times_series(local, bars.time_zone)
+        local = nanoseconds(times.dt.replace_time_zone(None))
+    moments = local.view("M8[ns]")
+    if period == "week":  # of ISO 8601: 1970-01-01 was a Thursday
+        return (moments.astype("M8[D]").astype(np.int64) + 3) // 7
+    months: Ints = moments.astype("M8[M]").astype(np.int64)
+    return months if period == "month" else months // 3
 
 
 def _at_dates(dates: OnDates, bars: Bars) -> NDArray[np.bool_]:

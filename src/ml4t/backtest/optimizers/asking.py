@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Generator, Iterable, Mapping
+from itertools import tee
 from math import isnan
-from typing import Any
+from typing import Any, NamedTuple
 
 from ml4t.backtest.errors import (
     ConfigError,
@@ -21,8 +22,10 @@ from ml4t.backtest.execution.weights import as_weights
 from ml4t.backtest.feed.view import BarData, place_of
 from ml4t.backtest.numeric import is_finite, is_real
 from ml4t.backtest.optimizers.fit_log import FitLog
-from ml4t.backtest.optimizers.fitting import Outcome, Task, Worker, fit
+from ml4t.backtest.optimizers.fitting import Outcome, Task, fit
 from ml4t.backtest.optimizers.history import HistoryRules, Selection
+from ml4t.backtest.optimizers.workers import Worker, pickled, side_by_side
+from ml4t.backtest.records import Floats
 
 POLICIES = ("raise", "hold", "previous", "equal", "cash")
 
@@ -51,6 +54,34 @@ class PlainWeights:
     """Base of the providers whose answers are known to be good, and need no look at the account."""
 
     uses_account = False
+
+    def rows(self, assets: tuple[str, ...], closes: Floats) -> Floats:
+        """Return what `get_weights` says at several bars, as rows of a schedule.
+
+        Parameters
+        ----------
+        assets : tuple of str
+            All of the feed.
+        closes : (n_decisions, n_assets)
+            Of the bars that decide; NaN: no bar.
+
+        Returns
+        -------
+        (n_decisions, n_assets) float64
+            NaN: not in the targets.
+        """
+        raise NotImplementedError
+
+    def get_weights(self, data: Any, broker: Any = None) -> dict[str, float]:
+        """Return target weights by asset."""
+        raise NotImplementedError
+
+
+class Fitted(NamedTuple):
+    """What a provider fits on, and what came of it; None where there is nothing to fit on."""
+
+    found: Selection
+    outcome: Outcome | None
 
 
 class FittedWeights:
@@ -95,7 +126,10 @@ class FittedWeights:
         self._rules = rules
         self._looks_at_account = looks_at_account
         self._on_failure = on_failure
-        self._worker = None if time_limit is None else Worker(task, float(time_limit))
+        self._time_limit = None if time_limit is None else float(time_limit)
+        self._worker: Worker | None = None
+        if time_limit is not None:
+            self._worker = Worker(pickled(task, "time_limit"), self._time_limit)
         self._previous: tuple[int, dict[str, float]] | None = None
 
     @property
@@ -136,22 +170,55 @@ class FittedWeights:
         """
         return self.answer(data, broker, FitLog())
 
-    def answer(self, data: Any, broker: Any, log: FitLog) -> dict[str, float]:
-        """Return the weights as `get_weights` does, and note every fit."""
+    def fitted_now(self, data: Any, broker: Any) -> Fitted:
+        """Fit on the bars up to now."""
         found = self._rules.select(data)
         if found.past is None:
-            log.add(data, self.name, "no_decision", message=found.problem, excluded=found.excluded)
-            raise NoDecisionError(f"{self.name}: {found.problem}")
+            return Fitted(found, None)
         current = None
         if self._looks_at_account:
             held = TargetWeightExecutor().current_weights(data, broker)
             current = {asset: weight for asset, weight in held.items() if not isnan(weight)}
-        begun = time.perf_counter()
         if self._worker is None:
-            outcome = fit(self._task, found.past, current)
-        else:
-            outcome = self._worker.fit(found.past, current)
-        seconds = time.perf_counter() - begun
+            return Fitted(found, fit(self._task, found.past, current))
+        return Fitted(found, self._worker.fit(found.past, current))
+
+    def fitted_ahead(self, views: Iterable[BarData], n_workers: int) -> Generator[Fitted]:
+        """Fit at several bars, `n_workers` at a time, without a look at the account.
+
+        Parameters
+        ----------
+        views : iterable of BarData
+        n_workers : int
+            Processes.
+
+        Yields
+        ------
+        Fitted
+            For each bar, in order: what `fitted_now` returns. Close the generator to end the
+            processes before it is exhausted.
+        """
+        # One fills the processes, a few bars ahead of the other.
+        ahead, behind = tee(self._rules.select(data) for data in views)
+        task = pickled(self._task, "n_jobs")
+        outcomes = side_by_side(task, (one.past for one in ahead), n_workers, self._time_limit)
+        try:
+            for outcome in outcomes:
+                yield Fitted(next(behind), outcome)
+        finally:
+            outcomes.close()
+
+    def answer(
+        self, data: Any, broker: Any, log: FitLog, fitted: Fitted | None = None
+    ) -> dict[str, float]:
+        """Return the weights as `get_weights` does, and note every fit.
+
+        `fitted` is what was fitted before; None: that is done now.
+        """
+        found, outcome = self.fitted_now(data, broker) if fitted is None else fitted
+        if outcome is None:
+            log.add(data, self.name, "no_decision", message=found.problem, excluded=found.excluded)
+            raise NoDecisionError(f"{self.name}: {found.problem}")
         bars, row = place_of(data)
         now = bars.times.item(row)
         if self._previous is not None and self._previous[0] >= now:
@@ -161,7 +228,7 @@ class FittedWeights:
             data,
             self.name,
             outcome.status,
-            seconds,
+            outcome.seconds,
             outcome.message,
             fallback,
             outcome.warnings,
@@ -204,15 +271,36 @@ class FittedWeights:
         return ask(policy, data, broker, log)
 
 
-def ask(provider: Any, data: Any, broker: Any, log: FitLog) -> dict[str, float]:
-    """Return what a provider says, and note that it was asked; errors as in `get_weights`."""
-    if isinstance(provider, FittedWeights):
-        return provider.answer(data, broker, log)
+def is_fitted(provider: object) -> bool:
+    """Whether a provider fits as ours do: one that says something else itself is asked for that."""
+    own = getattr(type(provider), "get_weights", None)
+    return isinstance(provider, FittedWeights) and own is FittedWeights.get_weights
+
+
+def is_plain(provider: object) -> bool:
+    """Whether the `rows` of a provider are what it says; a subclass may say something else."""
+    homes = {
+        next((cls for cls in type(provider).__mro__ if name in vars(cls)), None)
+        for name in ("rows", "get_weights")
+    }
+    return isinstance(provider, PlainWeights) and len(homes) == 1
+
+
+def ask(
+    provider: Any, data: Any, broker: Any, log: FitLog, fitted: Fitted | None = None
+) -> dict[str, float]:
+    """Return what a provider says, and note that it was asked; errors as in `get_weights`.
+
+    `fitted` is what one of ours has fitted before.
+    """
+    if is_fitted(provider):
+        weights: dict[str, float] = provider.answer(data, broker, log, fitted)
+        return weights
     name = name_of(provider)
     begun = time.perf_counter()
     try:
         answer = provider.get_weights(data, broker)
-        weights = answer if isinstance(provider, PlainWeights) else as_weights(answer)
+        weights = answer if is_plain(provider) else as_weights(answer)
     except NoDecisionError as error:
         log.add(data, name, "no_decision", time.perf_counter() - begun, str(error))
         raise
@@ -226,14 +314,16 @@ def ask(provider: Any, data: Any, broker: Any, log: FitLog) -> dict[str, float]:
     return weights
 
 
-def decide(provider: Any, data: BarData, broker: Any, log: FitLog) -> dict[str, float] | None:
+def decide(
+    provider: Any, data: BarData, broker: Any, log: FitLog, fitted: Fitted | None = None
+) -> dict[str, float] | None:
     """Return the targets to trade, None for no rebalance.
 
     Without any weight they are 0 for every asset of the feed, so that all is sold whatever
     ``unmentioned`` says.
     """
     try:
-        weights = ask(provider, data, broker, log)
+        weights = ask(provider, data, broker, log, fitted)
     except NoDecisionError:
         return None
     return weights or dict.fromkeys(data.assets, 0.0)

@@ -7,12 +7,15 @@ from collections.abc import Callable, Mapping
 from itertools import compress
 from typing import Any
 
+import numpy as np
+
 from ml4t.backtest.errors import InputError, shown
 from ml4t.backtest.execution.inputs import usable_price
-from ml4t.backtest.execution.weights import as_weights
+from ml4t.backtest.execution.weights import as_weights, weights_vector
 from ml4t.backtest.feed.view import BarData
 from ml4t.backtest.optimizers.asking import FittedWeights, PlainWeights
 from ml4t.backtest.optimizers.history import HistoryRules, Past
+from ml4t.backtest.records import Floats
 
 
 class _Call:
@@ -130,6 +133,12 @@ class FixedWeights(PlainWeights):
         """Return the weights, whatever `data` and `broker` are."""
         return dict(self._weights)
 
+    def rows(self, assets: tuple[str, ...], closes: Floats) -> Floats:
+        """Return a row of the weights for each decision; see `PlainWeights.rows`."""
+        index = {name: i for i, name in enumerate(assets)}
+        row = weights_vector(self._weights, assets, index)
+        return np.tile(row, (len(closes), 1))
+
 
 class EqualWeights(PlainWeights):
     """Equal target weights, summing to 1, of all assets that have a bar at the decision.
@@ -143,14 +152,23 @@ class EqualWeights(PlainWeights):
     def get_weights(self, data: Any, broker: Any = None) -> dict[str, float]:
         """Return equal weights of the assets in `data` that have a price; `broker` is not read."""
         if isinstance(data, BarData):
-            there = data.close > 0.0
-            assets = data.assets
-            if not there.all():
-                assets = tuple(compress(assets, there.tolist()))
+            assets, closes = data.assets, data.close
         else:
-            prices = {asset: usable_price(asset, bar["close"]) for asset, bar in data.items()}
-            assets = tuple(sorted(asset for asset, price in prices.items() if price > 0.0))
-        return dict.fromkeys(assets, 1.0 / len(assets)) if assets else {}
+            assets = tuple(sorted(data))
+            prices = [usable_price(asset, data[asset]["close"]) for asset in assets]
+            closes = np.array(prices, np.float64)
+        (row,) = self.rows(assets, closes[None])
+        there = ~np.isnan(row)
+        if not there.all():
+            assets, row = tuple(compress(assets, there.tolist())), row[there]
+        return dict(zip(assets, row.tolist(), strict=True))
+
+    def rows(self, assets: tuple[str, ...], closes: Floats) -> Floats:
+        """Return equal weights of what has a price at each decision; see `PlainWeights.rows`."""
+        there = closes > 0.0  # False for NaN
+        n_there = there.sum(axis=1)
+        equal = 1.0 / np.maximum(n_there, 1)
+        return np.where(there, equal[:, None], np.nan)
 
 
 def _wants_current(function: object) -> bool:

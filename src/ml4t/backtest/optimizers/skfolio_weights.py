@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ml4t.backtest.errors import InputError, MissingExtraError, shown
@@ -18,13 +19,14 @@ class _Fit:
 
     def __init__(self, estimator: Any, rules: HistoryRules, wanting: tuple[str, ...]) -> None:
         self._estimator = estimator
+        self._copy: Callable[[Any], Any] = copy.deepcopy if _is_plain(estimator) else _clone
         self._rules = rules
         self._wanting = wanting
 
     def __call__(
         self, past: Past, current: Mapping[str, float] | None
     ) -> tuple[dict[str, float], str]:
-        model = _clone(self._estimator)
+        model = self._copy(self._estimator)
         if current:
             held = {asset: current.get(asset, 0.0) for asset in past.assets}
             model.set_params(**dict.fromkeys(self._wanting, held))
@@ -111,6 +113,22 @@ def _clone(estimator: Any) -> Any:
             'SkfolioWeights needs scikit-learn; run: pip install "ml4t-backtest[skfolio]"'
         ) from None
     return clone(estimator)
+
+
+def _is_plain(estimator: Any) -> bool:
+    """Whether a deep copy of a clone is a clone; it takes a tenth of the time.
+
+    It is none where a part says itself how it is cloned (a frozen one is not), and where callbacks
+    are shared with the original.
+    """
+    from sklearn.base import BaseEstimator  # noqa: PLC0415
+
+    usual = BaseEstimator.__sklearn_clone__
+    return not any(
+        getattr(type(part), "__sklearn_clone__", usual) is not usual
+        or hasattr(part, "_skl_callbacks")
+        for part in (estimator, *estimator.get_params(deep=True).values())
+    )
 
 
 def _wanting(estimator: Any) -> tuple[str, ...]:
