@@ -8,7 +8,6 @@ import pkgutil
 import re
 import runpy
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -21,8 +20,6 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 MODULES = sorted(
     info.name for info in pkgutil.walk_packages(ml4t.backtest.__path__, "ml4t.backtest.")
 )
-#: Libraries of extras that are not among those of `dev`: what imports one is run where it is there.
-NOT_IN_DEV = ("pypfopt", "riskfolio")
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
@@ -38,17 +35,8 @@ def blocks() -> Iterator[tuple[str, str]]:
 BLOCKS = dict(blocks())
 
 
-def skip_without_its_library(code: str) -> None:
-    """Skip what imports a library that the development environment does not have."""
-    for library in NOT_IN_DEV:
-        is_imported = re.search(rf"^\s*(import|from) {library}\b", code, re.MULTILINE)
-        if is_imported and find_spec(library) is None:
-            pytest.skip(f"{library} is not installed")
-
-
 @pytest.mark.parametrize("place", BLOCKS)
 def test_block(place: str) -> None:
-    skip_without_its_library(BLOCKS[place])
     exec(compile(BLOCKS[place], place, "exec"), {"__name__": "__main__"})
 
 
@@ -58,7 +46,6 @@ def test_there_are_blocks() -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_example(path: Path) -> None:
-    skip_without_its_library(path.read_text(encoding="utf-8"))
     runpy.run_path(str(path), run_name="__main__")
 
 

@@ -142,10 +142,11 @@ def test_a_peer_that_is_not_installed_is_named(
     monkeypatch.setattr(peers, "installed", lambda package: False)
     assert peers.load() == ([], ["vectorbt", "bt", "backtrader"])
     monkeypatch.setattr(compare, "make_workload", lambda scenario: HAND)
-    compare.main(["--only", "S1", "--repetitions", "1"])
-    assert (
-        "Not installed, so not in the table: vectorbt, bt, backtrader." in capsys.readouterr().out
-    )
+    text = "Not installed, so not in the table: vectorbt, bt, backtrader."
+    compare.main(["--only", "S1", "--repetitions", "1", "--peers"])
+    assert text in capsys.readouterr().out
+    compare.main(["--only", "S1", "--repetitions", "1"])  # whatever is installed
+    assert text not in capsys.readouterr().out
 
 
 def test_what_was_not_run_is_said() -> None:

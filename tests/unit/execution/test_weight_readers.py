@@ -165,7 +165,7 @@ def test_frames_that_are_no_answer(weights: Any, match: str) -> None:
         (np.array([[0.5], [0.5]]), ["A", "B"], r"shape \(2, 1\).*one dimension"),
         (np.array(0.5), ["A"], r"shape \(\)"),
         (pd.Series([0.5, 0.5]), ["A", "B"], "0, 1 are not asset names"),
-        ({"APPL": 0.5}, ["AAPL", "MSFT"], "'APPL' .nearest: 'AAPL'. are not among assets="),
+        ({"APPL": 0.5}, ["AAPL", "MSFT"], "'APPL' .nearest: 'AAPL'. are not among the 2"),
         (None, ["A"], "None is no answer"),
     ],
 )

@@ -93,8 +93,8 @@ def refuse_others(weights: Mapping[str, Any], assets: object) -> None:
     others = weights.keys() - set(names)
     if others:
         raise WeightsError(
-            f"{WHAT}: {with_nearest(sorted(others), names)} are not among assets=; drop them or "
-            "add them there"
+            f"{WHAT}: {with_nearest(sorted(others), names)} are not among the {len(names)} assets "
+            "that were given; drop them, or give them as well"
         )
 
 

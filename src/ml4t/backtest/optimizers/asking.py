@@ -35,8 +35,8 @@ def check_provider(provider: object, what: str = "provider") -> None:
     if isinstance(provider, type) or not callable(getattr(provider, "get_weights", None)):
         raise InputError(
             f"{what}: {shown(provider)} is not an object with a method get_weights(data, broker); "
-            "pass one, such as EqualWeights(), or CallableWeights(function, lookback=252) for a "
-            "function"
+            "pass one, such as EqualWeights(), SkfolioWeights(estimator, lookback=252), or "
+            "CallableWeights(function, lookback=252) for a function"
         )
 
 
