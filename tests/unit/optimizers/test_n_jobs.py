@@ -410,8 +410,30 @@ def test_a_subclass_that_answers_itself_is_asked(decides_first: bool) -> None:
         assert result.optimizations["status"].to_list() == statuses
 
 
+@pytest.mark.filterwarnings("ignore::ml4t.backtest.errors.OptimizationWarning")
 def test_rows_of_plain_providers_are_what_they_say() -> None:
+    """Also where assets, and at one bar all of them, have no price."""
+    frame = prices()
+    nobody = frame.with_columns(
+        pl.when(pl.col("date") == day(40)).then(None).otherwise(pl.col(name)).alias(name)
+        for name in "ABCD"
+    )
+    feed = DataFeed.from_wide(nobody)
     for provider in (EqualWeights(), FixedWeights({"A": 0.5, "D": 0.25})):
-        result = run_provider(FEED, provider, "every_bar", CONFIG)
-        engine = Engine(FEED, WeightStrategy(provider, "every_bar"), CONFIG).run()
+        result = run_provider(feed, provider, "every_bar", CONFIG)
+        engine = Engine(feed, WeightStrategy(provider, "every_bar"), CONFIG).run()
         assert_same(result, engine)
+        assert result.optimizations.height == N_BARS
+    # A, B and C; then all four; at bar 31 without C; at bar 40 nothing is to be held.
+    rows = run_provider(feed, EqualWeights(), "every_bar", CONFIG).weights("requested")
+    third, quarter = 1 / 3, 0.25
+    assert rows.row(19)[1:] == (third, third, third, None)
+    assert rows.row(20)[1:] == (quarter,) * 4
+    assert rows.row(31)[1:] == (third, third, None, third)
+    assert rows.row(40)[1:] == (0.0,) * 4
+
+
+def test_an_asset_that_is_not_in_the_feed_is_told_with_its_time() -> None:
+    with pytest.raises(WeightsError, match=r"'E' .*are not assets of the feed") as raised:
+        run_provider(FEED, FixedWeights({"E": 1.0}), every(7), CONFIG)
+    assert raised.value.__notes__ == [f"ml4t.backtest: FixedWeights at {day(0)}"]

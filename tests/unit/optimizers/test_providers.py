@@ -536,6 +536,37 @@ def test_skfolio_is_fitted_on_the_returns_up_to_now(sp500: Any, real_feed: Any) 
     assert not hasattr(estimator, "weights_")
 
 
+def test_an_estimator_may_say_how_it_is_cloned(real_feed: Any) -> None:
+    """A plain one is copied, which is what a clone is; others are left to scikit-learn."""
+    from skfolio.optimization import InverseVolatility, MeanRisk  # noqa: PLC0415
+    from skfolio.prior import EmpiricalPrior  # noqa: PLC0415
+    from sklearn.base import clone  # noqa: PLC0415
+
+    class Noted(EmpiricalPrior):  # type: ignore[misc]
+        """Is not cloned, and so knows what it was fitted on."""
+
+        def __sklearn_clone__(self) -> Any:
+            return self
+
+    class Followed(InverseVolatility):  # type: ignore[misc]
+        def fit(self, X: Any, y: Any = None) -> Any:  # noqa: N803
+            seen.append(getattr(self, "_skl_callbacks", None))
+            return super().fit(X, y)
+
+    data = BarData(real_feed.bars, 100)
+    noted = Noted()
+    assert list(SkfolioWeights(MeanRisk(prior_estimator=noted), 63).get_weights(data))
+    assert noted.n_features_in_ == 20
+    plain = EmpiricalPrior()
+    SkfolioWeights(MeanRisk(prior_estimator=plain), 63).get_weights(data)
+    assert not hasattr(plain, "n_features_in_")
+    seen: list[Any] = []
+    followed = Followed()
+    followed._skl_callbacks = [object()]
+    SkfolioWeights(followed, 63).get_weights(data)
+    assert seen == [getattr(clone(followed), "_skl_callbacks", None)]
+
+
 def test_skfolio_is_told_what_the_account_holds() -> None:
     from skfolio.optimization import InverseVolatility, MeanRisk  # noqa: PLC0415
     from skfolio.pre_selection import DropCorrelated  # noqa: PLC0415
