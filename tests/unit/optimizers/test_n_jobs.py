@@ -17,6 +17,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from skfolio.datasets import load_sp500_dataset
+from skfolio.optimization import MeanRisk
+from sklearn import config_context, get_config
 
 from helpers import day
 from ml4t.backtest import BacktestConfig, BacktestResult, DataFeed, Engine, run_provider
@@ -137,14 +140,19 @@ def test_both_doors() -> None:
     assert_same(result, engine)
 
 
-def test_skfolio() -> None:
-    pytest.importorskip("skfolio")
-    from skfolio.datasets import load_sp500_dataset  # noqa: PLC0415
-    from skfolio.optimization import MeanRisk  # noqa: PLC0415
+class Configured(MeanRisk):  # type: ignore[misc]
+    """Knows whether scikit-learn is set as the test has set it."""
 
+    def fit(self, X: Any, y: Any = None, **others: Any) -> Any:  # noqa: N803
+        assert get_config()["transform_output"] == "pandas"
+        return super().fit(X, y, **others)
+
+
+def test_skfolio() -> None:
     feed = DataFeed.from_wide(load_sp500_dataset().loc["2020":"2021"])
-    provider = SkfolioWeights(MeanRisk(), 63)
-    (one, warned), (two, warned_too) = (run(provider, n, feed, "month_end") for n in (1, 2))
+    provider = SkfolioWeights(Configured(), 63)
+    with config_context(transform_output="pandas"):
+        (one, warned), (two, warned_too) = (run(provider, n, feed, "month_end") for n in (1, 2))
     assert_same(one, two)
     assert warned == warned_too
     assert one.optimizations.filter(status="ok").height == 20

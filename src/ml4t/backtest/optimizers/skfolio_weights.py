@@ -23,9 +23,25 @@ class _Fit:
         self._rules = rules
         self._wanting = wanting
 
+        self._config: dict[str, Any] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Take the settings of scikit-learn along to another process."""
+        from sklearn import get_config  # noqa: PLC0415
+
+        return vars(self) | {"_config": get_config() if self._config is None else self._config}
+
     def __call__(
         self, past: Past, current: Mapping[str, float] | None
     ) -> tuple[dict[str, float], str]:
+        if self._config is None:
+            return self._fit(past, current)
+        from sklearn import config_context  # noqa: PLC0415
+
+        with config_context(**self._config):
+            return self._fit(past, current)
+
+    def _fit(self, past: Past, current: Mapping[str, float] | None) -> tuple[dict[str, float], str]:
         model = self._copy(self._estimator)
         if current:
             held = {asset: current.get(asset, 0.0) for asset in past.assets}
