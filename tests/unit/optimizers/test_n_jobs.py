@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 import warnings
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,16 +16,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from skfolio.datasets import load_sp500_dataset
-from skfolio.optimization import MeanRisk
-from sklearn import config_context, get_config
+from numba import config as numba_config
 
 from helpers import day
 from ml4t.backtest import BacktestConfig, BacktestResult, DataFeed, Engine, run_provider
 from ml4t.backtest.errors import (
     ConfigError,
     InputError,
-    OptimizationError,
     OptimizationWarning,
     WeightsError,
 )
@@ -35,12 +31,23 @@ from ml4t.backtest.optimizers import (
     DriftTrigger,
     EqualWeights,
     FixedWeights,
-    SkfolioWeights,
     WeightStrategy,
     every,
 )
 from ml4t.backtest.optimizers.ahead import n_processes
+from tests.unit.optimizers.fits import (
+    Smoothed,
+    dies_once,
+    fickle,
+    half,
+    signs_and_sleeps,
+    sleeps_once,
+)
 
+#: Fits know nothing of the kernel.
+processes = pytest.mark.skipif(
+    bool(numba_config.DISABLE_JIT), reason="tried once, where the kernel is compiled"
+)
 FRAMES = ("equity", "orders", "fills", "trades", "positions", "rebalances")
 CONFIG = BacktestConfig(rebalance={"min_trade_value": 0.0, "min_weight_change": 0.0})
 N_BARS = 48
@@ -59,21 +66,6 @@ def prices() -> pl.DataFrame:
 
 
 FEED = DataFeed.from_wide(prices())
-
-
-def fickle(history: pl.DataFrame) -> Any:
-    """Raises, gives nothing, sells everything, warns, or gives weights, as the last price is."""
-    kind = int(history["A"][-1] * 1000.0) % 5
-    if kind == 0:
-        raise ValueError(f"no solution at {history['timestamp'][-1]}")
-    if kind == 1:
-        return None
-    if kind == 2:
-        warnings.warn("nearly singular", UserWarning, stacklevel=1)
-    if kind == 3:
-        return {}
-    last = history.tail(1).drop("timestamp").to_numpy()[0]
-    return last / last.sum()
 
 
 def provider_of(on_failure: Any = "raise", **settings: Any) -> CallableWeights:
@@ -100,12 +92,18 @@ def assert_same(one: BacktestResult, other: BacktestResult) -> None:
 # ---------------------------------------------------------------- the same
 
 
+@processes
 @pytest.mark.parametrize("policy", ["hold", "previous", "equal", "cash", "provider"])
 def test_failures_are_dealt_with_in_order(policy: str) -> None:
     on_failure = FixedWeights({"B": 0.5}) if policy == "provider" else policy
     (one, warned), (two, warned_too) = (run(provider_of(on_failure), n) for n in (1, 2))
     assert_same(one, two)
     assert warned == warned_too
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OptimizationWarning)
+        assert_same(
+            two, Engine(FEED, WeightStrategy(provider_of(on_failure), EVERY_OTHER), CONFIG).run()
+        )
     # All that can happen does happen.
     assert {"no_decision", "failed", "ok"} <= set(one.optimizations["status"])
     assert one.optimizations["warnings"].drop_nulls().len() > 0
@@ -115,6 +113,7 @@ def test_failures_are_dealt_with_in_order(policy: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::ml4t.backtest.errors.OptimizationWarning")
+@processes
 def test_the_first_failure_in_time_raises() -> None:
     raised = []
     for n_jobs in (1, 2):
@@ -130,46 +129,12 @@ def test_the_first_failure_in_time_raises() -> None:
     assert "in fickle" in two.__notes__[0] or "as_weights" in two.__notes__[0]
 
 
-def test_both_doors() -> None:
-    provider = provider_of("previous")
-    result, _ = run(provider, 2)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", OptimizationWarning)
-        engine = Engine(FEED, WeightStrategy(provider, EVERY_OTHER), CONFIG).run()
-    assert result.fills.height > 0
-    assert_same(result, engine)
-
-
-class Configured(MeanRisk):  # type: ignore[misc]
-    """Knows whether scikit-learn is set as the test has set it."""
-
-    def fit(self, X: Any, y: Any = None, **others: Any) -> Any:  # noqa: N803
-        assert get_config()["transform_output"] == "pandas"
-        return super().fit(X, y, **others)
-
-
-def test_skfolio() -> None:
-    feed = DataFeed.from_wide(load_sp500_dataset().loc["2020":"2021"])
-    provider = SkfolioWeights(Configured(), 63)
-    with config_context(transform_output="pandas"):
-        (one, warned), (two, warned_too) = (run(provider, n, feed, "month_end") for n in (1, 2))
-    assert_same(one, two)
-    assert warned == warned_too
-    assert one.optimizations.filter(status="ok").height == 20
-    assert one.weights("requested").height == 20
-
-
 def test_plain_providers_have_nothing_to_fit() -> None:
     one, two = (run(EqualWeights(), n)[0] for n in (1, 2))
     assert_same(one, two)
 
 
-def sleeps_once(history: pl.DataFrame) -> dict[str, float]:
-    if history["timestamp"][-1] == day(8):
-        time.sleep(600.0)
-    return {"A": 0.5}
-
-
+@processes
 def test_a_time_limit_holds_for_each_fit() -> None:
     provider = CallableWeights(
         sleeps_once, 5, "prices", "polars", on_failure="equal", time_limit=2.0
@@ -186,12 +151,7 @@ def test_a_time_limit_holds_for_each_fit() -> None:
     assert 2.0 <= result.optimizations["seconds"][2] < 60.0
 
 
-def dies_once(history: pl.DataFrame) -> dict[str, float]:
-    if history["timestamp"][-1] == day(8):
-        os._exit(7)
-    return {"A": 0.5}
-
-
+@processes
 def test_a_process_that_dies_is_one_failed_fit() -> None:
     provider = CallableWeights(dies_once, 5, "prices", "polars", on_failure="hold")
     result, _ = run(provider, 2, schedule=every(4))
@@ -266,12 +226,6 @@ def test_what_cannot_be_side_by_side(
         run_provider(FEED, provider, config=CONFIG, n_jobs=n_jobs, **settings)
 
 
-def test_a_process_that_dies_raises_if_failures_do() -> None:
-    provider = CallableWeights(dies_once, 5, "prices", "polars")
-    with pytest.raises(OptimizationError, match="exit code 7"):
-        run_provider(FEED, provider, every(4), CONFIG, n_jobs=2)
-
-
 def test_a_cost_model_of_ones_own_is_in_the_way() -> None:
     costs = SimpleNamespace(costs=SimpleNamespace(is_compiled=False))
     from ml4t.backtest.optimizers.ahead import check_can_be_parallel  # noqa: PLC0415
@@ -292,6 +246,7 @@ def test_what_cannot_be_sent_is_refused_before_anything_is_fitted() -> None:
     assert asked == []
 
 
+@processes
 def test_what_a_process_does_not_find(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a notebook, where functions are in a main module that no other process has."""
 
@@ -308,30 +263,15 @@ def test_what_a_process_does_not_find(monkeypatch: pytest.MonkeyPatch) -> None:
     assert multiprocessing.active_children() == []
 
 
-class Smoothed:
-    """A function with a memory."""
-
-    def __init__(self) -> None:
-        self.last = 0.0
-
-    def __call__(self, history: pl.DataFrame) -> dict[str, float]:
-        self.last = 0.5 * self.last + 0.1
-        return {"A": self.last}
-
-
+@processes
 def test_a_function_with_a_memory_is_found_out() -> None:
-    for function in (Smoothed(), partial(_counting, counts=[])):
-        provider = CallableWeights(function, 5, frame="polars", on_failure="hold")
-        with pytest.raises(InputError, match="n_jobs: the fit has changed what it was made of"):
-            run_provider(FEED, provider, EVERY_OTHER, n_jobs=2)
+    provider = CallableWeights(Smoothed(), 5, frame="polars", on_failure="hold")
+    with pytest.raises(InputError, match="n_jobs: the fit has changed what it was made of"):
+        run_provider(FEED, provider, EVERY_OTHER, n_jobs=2)
     assert multiprocessing.active_children() == []
 
 
-def _counting(history: pl.DataFrame, counts: list[int]) -> dict[str, float]:
-    counts.append(1)
-    return {"A": 1.0 / len(counts)}
-
-
+@processes
 def test_a_script_without_its_guard(tmp_path: Path) -> None:
     """It would start itself again in each process; the message says what to do."""
     import subprocess  # noqa: PLC0415
@@ -355,13 +295,8 @@ def test_a_script_without_its_guard(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- stopped
 
 
-def signs_and_sleeps(history: pl.DataFrame) -> dict[str, float]:
-    Path(os.environ["SIGN_OF_LIFE"]).touch()
-    time.sleep(600.0)
-    return {"A": 0.5}
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@processes
 def test_ctrl_c_ends_the_workers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     sign = tmp_path / "sign"
     monkeypatch.setenv("SIGN_OF_LIFE", str(sign))
@@ -385,10 +320,6 @@ def test_ctrl_c_ends_the_workers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 
 # ---------------------------------------------------------------- subclasses
-
-
-def half(history: Any) -> dict[str, float]:
-    return {"A": 0.5}
 
 
 class OddAssets(EqualWeights):
