@@ -298,15 +298,20 @@ def test_a_script_without_its_guard(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @processes
 def test_ctrl_c_ends_the_workers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    sign = tmp_path / "sign"
-    monkeypatch.setenv("SIGN_OF_LIFE", str(sign))
+    """A terminal sends it to all processes; those that fit leave it to the one that asks."""
+    monkeypatch.setenv("SIGNS_OF_LIFE", str(tmp_path))
     main = threading.main_thread().ident
     assert main is not None
+    alive: list[int | None] = []
 
     def interrupt() -> None:
         until = time.monotonic() + 120.0
-        while not sign.exists() and time.monotonic() < until:
+        while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < until:
             time.sleep(0.05)
+        for sign in tmp_path.iterdir():
+            os.kill(int(sign.name), signal.SIGINT)
+        time.sleep(1.5)
+        alive.extend(child.pid for child in multiprocessing.active_children())
         signal.pthread_kill(main, signal.SIGINT)
 
     provider = CallableWeights(signs_and_sleeps, 5, "prices", "polars", on_failure="hold")
@@ -315,7 +320,8 @@ def test_ctrl_c_ends_the_workers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     with pytest.raises(KeyboardInterrupt):
         run_provider(FEED, provider, every(4), n_jobs=2)
     thread.join()
-    assert sign.exists()
+    assert sorted(str(pid) for pid in alive) == sorted(sign.name for sign in tmp_path.iterdir())
+    assert len(alive) == 2
     assert multiprocessing.active_children() == []
 
 
