@@ -224,9 +224,7 @@ class TestRules:
         assert found == {"A": 0.5, "B": 0.25}
 
     def test_gross_exposure_is_an_edge(self) -> None:
-        config = frictionless(
-            allow_short=True, max_single_weight=2.0, max_gross_exposure=1.75
-        )
+        config = frictionless(allow_short=True, max_single_weight=2.0, max_gross_exposure=1.75)
         trigger = DriftTrigger(absolute=0.25, trade_to="edge")
         # Drifts 1/2 and -1/2 to 1/4 and -1/4, gross 1.5 + 0.5; half of it is 1.75.
         found = trigger.weights_to_send({"A": 1.25, "B": -0.25}, {"A": 1.75, "B": -0.75})

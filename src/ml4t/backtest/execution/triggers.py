@@ -173,8 +173,7 @@ class DriftTrigger:
             return dict(sorted(targets.items()))
         kept = self._at_edge(aims, drift, rules.params)
         return {
-            asset: aims.get(asset, 0.0) + kept.get(asset, 0.0)
-            for asset in sorted({*aims, *drift})
+            asset: aims.get(asset, 0.0) + kept.get(asset, 0.0) for asset in sorted({*aims, *drift})
         }
 
     def _band(self, target: float) -> float:
