@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from ml4t.backtest import (
     BacktestConfig,
@@ -66,11 +65,34 @@ def prices() -> Any:
     return datasets.load_sp500_dataset().loc["2017":"2020"]
 
 
-def compare(
-    name: str, road: str, prices: Any, cv: Any, n_later: int, n_idle: int
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return what the account earns and what skfolio says, of every day that skfolio knows."""
+def test_purged_weights_are_traded_when_they_are_known(prices: Any) -> None:
+    """Three bars before skfolio has them, which is not what skfolio earns."""
     returns = preprocessing.prices_to_returns(prices)
+    cv = selection.WalkForward(train_size=252, test_size=21, purged_size=3)
+    study = selection.cross_val_predict(
+        optimization.MeanRisk(),
+        returns,
+        cv=cv,
+        portfolio_params={"weight_drift": True, "compounded": True},
+    )
+    feed = DataFeed.from_wide(prices.loc[: study.observations[-1]])
+    schedule = from_cross_val_predict(study, returns, cv)
+    equity = ROADS["run_weights"](feed, schedule).equity["equity"].to_numpy()
+    earned = equity[1:] / equity[:-1] - 1
+    assert (earned != 0).argmax() == 252
+    apart = np.abs(earned[255:] - study.returns)
+    # Of the 21 days between two decisions the account holds other weights in three.
+    assert (apart > 1e-6).mean() == pytest.approx(3 / 21, abs=0.02)
+    assert 1e-3 < apart.max() < 2e-2
+
+
+@pytest.mark.parametrize("purged", [0, 3])
+@pytest.mark.parametrize("road", ROADS)
+@pytest.mark.parametrize("name", MODELS)
+def test_returns_of_a_walk_forward(name: str, road: str, purged: int, prices: Any) -> None:
+    """Skfolio holds weights from the last purged bar on: `purged` bars after they were known."""
+    returns = preprocessing.prices_to_returns(prices)
+    cv = selection.WalkForward(train_size=252, test_size=21, purged_size=purged)
     study = selection.cross_val_predict(
         MODELS[name](),
         returns,
@@ -78,38 +100,14 @@ def compare(
         portfolio_params={"weight_drift": True, "compounded": True},
     )
     assert len(study) > 30
-    assert np.abs(study.returns).max() > 0.05
+    schedule = from_cross_val_predict(study, returns, cv)
     feed = DataFeed.from_wide(prices.loc[: study.observations[-1]])
-    schedule = from_cross_val_predict(study, returns, cv).shift(n_later, feed.timestamps)
+    schedule = schedule.shift(purged, feed.timestamps)
     equity = ROADS[road](feed, schedule).equity["equity"].to_numpy()
     earned = equity[1:] / equity[:-1] - 1
     # The account is idle until the first decision; then it holds what skfolio holds.
-    assert (earned[:n_idle] == 0).all()
-    assert earned[n_idle] != 0
-    return earned[-study.returns.size :], study.returns
-
-
-@pytest.mark.parametrize("road", ROADS)
-@pytest.mark.parametrize("name", MODELS)
-def test_returns_of_a_walk_forward(name: str, road: str, prices: Any) -> None:
-    cv = selection.WalkForward(train_size=252, test_size=21)
-    earned, expected = compare(name, road, prices, cv, n_later=0, n_idle=252)
-    np.testing.assert_allclose(earned, expected, rtol=0, atol=TOLERANCE)
-
-
-@pytest.mark.parametrize("road", ROADS)
-@pytest.mark.parametrize("name", MODELS)
-def test_returns_of_a_purged_walk_forward(name: str, road: str, prices: Any) -> None:
-    """Skfolio holds the weights from the last purged bar on: three bars after they were known."""
-    cv = selection.WalkForward(train_size=252, test_size=21, purged_size=3)
-    earned, expected = compare(name, road, prices, cv, n_later=3, n_idle=255)
-    np.testing.assert_allclose(earned, expected, rtol=0, atol=TOLERANCE)
-
-
-def test_purged_weights_are_traded_when_they_are_known(prices: Any) -> None:
-    cv = selection.WalkForward(train_size=252, test_size=21, purged_size=3)
-    earned, expected = compare("minimum variance", "run_weights", prices, cv, 0, 252)
-    apart = np.abs(earned - expected)
-    # Of the 21 days between two decisions the account differs from skfolio in at least three.
-    assert (apart > 1e-6).mean() >= 3 / 21
-    assert 1e-3 < apart.max() < 2e-2
+    idle = earned.size - study.returns.size
+    assert idle == 252 + purged
+    assert (earned[:idle] == 0).all()
+    assert np.abs(study.returns).max() > 0.05
+    np.testing.assert_allclose(earned[idle:], study.returns, rtol=0, atol=TOLERANCE)

@@ -54,6 +54,6 @@ def test_the_zeros_of_a_real_solver_are_dust() -> None:
     weights = dict(zip("ABC", optimization.MeanRisk().fit(frame).weights_.tolist(), strict=True))
     assert 0.0 < abs(weights["C"]) < SOLVER_DUST / 10
     assert without_solver_dust(weights) == pytest.approx(
-        {"A": 0.8, "B": 0.2, "C": 0.0}, rel=0, abs=1e-5
+        {"A": 0.8, "B": 0.2, "C": 0.0}, rel=0, abs=1e-3
     )
     assert without_solver_dust(weights)["C"] == 0.0
