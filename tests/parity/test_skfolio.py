@@ -81,9 +81,9 @@ def test_purged_weights_are_traded_when_they_are_known(prices: Any) -> None:
     earned = equity[1:] / equity[:-1] - 1
     assert (earned != 0).argmax() == 252
     apart = np.abs(earned[255:] - study.returns)
-    # Of the 21 days between two decisions the account holds other weights in three.
-    assert (apart > 1e-6).mean() == pytest.approx(3 / 21, abs=0.02)
+    # Between two decisions other weights for three days, and then the same that have drifted.
     assert 1e-3 < apart.max() < 2e-2
+    assert np.median(apart) < 1e-3
 
 
 @pytest.mark.parametrize("purged", [0, 3])
