@@ -444,6 +444,56 @@ def test_a_trigger_trades_between_the_decisions() -> None:
     assert result.optimizations.height == 1
 
 
+@pytest.mark.parametrize("combine", ["or", "and"])
+@pytest.mark.parametrize("trade_to", ["target", "edge"])
+@pytest.mark.parametrize(
+    ("weights", "rules"),
+    [
+        ({"A": 0.5, "B": 0.1}, {"max_single_weight": 0.3}),
+        ({"A": 0.6, "B": 0.6}, {}),
+        ({"A": 0.75, "B": 0.25}, {"max_net_exposure": 0.8}),
+        ({"A": 0.9, "B": -0.4}, {}),
+    ],
+)
+def test_what_the_rules_cut_is_no_drift(
+    weights: dict[str, float], rules: dict[str, Any], trade_to: str, combine: str
+) -> None:
+    """Prices stand still, so the first plan is the last one: nothing can drift."""
+    feed = feed_of({"A": [10.0] * 5, "B": [20.0] * 5})
+    config = BacktestConfig(
+        rebalance=RebalanceConfig(
+            allow_fractional=True, min_trade_value=0.0, min_weight_change=0.0, **rules
+        )
+    )
+    schedule = every(9) if combine == "or" else "every_bar"
+    trigger = DriftTrigger(absolute=0.05, trade_to=trade_to, combine=combine)
+    result = run_provider(feed, FixedWeights(weights), schedule, config, trigger)
+    assert result.rebalances["timestamp"].unique().to_list() == [day(0)]
+
+
+def test_a_capped_weight_is_rebalanced_as_often_as_the_cap() -> None:
+    rng = np.random.default_rng(11)
+    paths = {name: (10 * np.cumprod(1 + rng.normal(0, 0.02, 250))).tolist() for name in "ABC"}
+    config = BacktestConfig(
+        rebalance=RebalanceConfig(
+            allow_fractional=True, min_trade_value=0.0, min_weight_change=0.0, max_single_weight=0.3
+        )
+    )
+    fills = [
+        run_provider(
+            feed_of(paths),
+            FixedWeights({"A": asked, "B": 0.2, "C": 0.1}),
+            every(60),
+            config,
+            DriftTrigger(absolute=0.03),
+        ).fills
+        for asked in (0.5, 0.3)
+    ]
+    assert fills[0].equals(fills[1])
+    # More than the five decisions, and far fewer than the bars
+    assert 6 <= fills[0]["timestamp"].n_unique() <= 25
+
+
 def test_a_trigger_may_hold_the_schedule_back() -> None:
     feed = feed_of({"A": [10.0, 11.0, 20.0, 20.0], "B": [10.0] * 4})
     trigger = DriftTrigger(absolute=0.1, combine="and")
