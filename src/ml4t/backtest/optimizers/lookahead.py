@@ -57,7 +57,7 @@ class LookaheadReport:
     failures: pl.DataFrame
     tried: tuple[datetime, ...]
     n_decision_times: int
-    n_rounded: int = 0
+    n_rounded: int
 
     @property
     def headline(self) -> str:
@@ -135,7 +135,8 @@ def check_lookahead(
     is called with the copy, and every decision up to that time must be the same. There are two
     copies for each: one with other values, and one in which later bars of single assets are
     missing, while the times and the last bar of each asset stay. Numbers are the same if they
-    differ by no more than 1e-12 of the largest weight of that time, as sums in another order do.
+    differ by no more than 1e-12 of their size (that of the largest weight of that time), as those
+    of sums that are added up in another order do.
 
     Parameters
     ----------
