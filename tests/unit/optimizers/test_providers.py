@@ -586,6 +586,55 @@ def test_skfolio_is_fitted_on_the_returns_up_to_now(sp500: Any, real_feed: Any) 
     assert not hasattr(estimator, "weights_")
 
 
+def test_a_fitted_weight_below_the_cutoff_is_an_exit() -> None:
+    """5 of B are bought at 10 and worth 2 then: 10 of 960 is less than the threshold of 3 %."""
+    feed = feed_of({"A": [10.0, 10.0], "B": [10.0, 2.0]})
+    config = BacktestConfig(
+        initial_cash=1_000.0,
+        execution_mode="same_bar",
+        rebalance={"min_weight_change": 0.03, "min_trade_value": 0.0},
+    )
+
+    def solver(history: Any) -> dict[str, float]:
+        return {"A": 0.8, "B": 0.05 if history["B"].iloc[-1] == 10.0 else 2e-7}
+
+    bought = (day(0), "buy", 5.0)
+    for cutoff, asked, fills in (
+        (0.0, 2e-7, [bought]),
+        (1e-5, 0.0, [bought, (day(1), "sell", 5.0)]),
+    ):
+        provider = CallableWeights(solver, 1, "prices", cutoff=cutoff)
+        result = run_provider(feed, provider, "every_bar", config)
+        assert result.weights("requested")["B"].to_list() == [0.05, asked]
+        found = result.fills.filter(asset="B").select("timestamp", "side", "quantity").rows()
+        assert found == fills
+
+
+def test_a_cutoff_that_leaves_nothing_says_so() -> None:
+    provider = CallableWeights(half, 1, "prices", cutoff=0.6)
+    with pytest.warns(OptimizationWarning, match=r"no weight of cutoff=0.6 or more at 2024-01-01"):
+        assert provider.get_weights(at(0)) == {"A": 0.0}
+
+
+def test_what_is_no_cutoff() -> None:
+    for wrong in (-1e-9, 1.0, float("nan"), float("inf"), "0", True, None):
+        with pytest.raises(ConfigError, match="cutoff="):
+            CallableWeights(half, 2, cutoff=wrong)  # type: ignore[arg-type]
+
+
+def test_skfolio_with_a_cutoff(real_feed: Any) -> None:
+    """Without one, the weights are those of the estimator (the test above)."""
+    from skfolio.optimization import MeanRisk  # noqa: PLC0415
+
+    data = BarData(real_feed.bars, 300)
+    every_weight, found = (
+        SkfolioWeights(MeanRisk(), 252, cutoff=cutoff).get_weights(data) for cutoff in (0.0, 1e-4)
+    )
+    dust = {asset for asset, weight in every_weight.items() if abs(weight) < 1e-4}
+    assert len(dust) > 5
+    assert found == every_weight | dict.fromkeys(dust, 0.0)
+
+
 def test_an_estimator_may_say_how_it_is_cloned(real_feed: Any) -> None:
     """A plain one is copied, which is what a clone is; others are left to scikit-learn."""
     from skfolio.optimization import InverseVolatility, MeanRisk  # noqa: PLC0415

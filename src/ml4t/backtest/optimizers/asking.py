@@ -24,6 +24,7 @@ from ml4t.backtest.numeric import is_finite, is_real
 from ml4t.backtest.optimizers.fit_log import FitLog
 from ml4t.backtest.optimizers.fitting import Outcome, Task, fit
 from ml4t.backtest.optimizers.history import HistoryRules, Selection
+from ml4t.backtest.optimizers.solver_dust import without_solver_dust
 from ml4t.backtest.optimizers.workers import Worker, pickled, side_by_side
 from ml4t.backtest.records import Floats
 
@@ -97,6 +98,8 @@ class FittedWeights:
         Whether the task wants the present weights.
     on_failure : str or WeightProvider
     time_limit : float or None
+    cutoff : float
+        Fitted weights whose absolute value is below it are 0.0.
     """
 
     def __init__(
@@ -107,6 +110,7 @@ class FittedWeights:
         looks_at_account: bool,
         on_failure: object,
         time_limit: float | None,
+        cutoff: float,
     ) -> None:
         if isinstance(on_failure, str):
             if on_failure not in POLICIES:
@@ -121,12 +125,18 @@ class FittedWeights:
             is_real(time_limit) and is_finite(time_limit) and time_limit > 0.0
         ):
             raise ConfigError(f"time_limit={shown(time_limit)} must be seconds above 0, or None")
+        if not (is_real(cutoff) and is_finite(cutoff) and 0.0 <= cutoff < 1.0):
+            raise ConfigError(
+                f"cutoff={shown(cutoff)} must be a weight, 0 or more and below 1, such as 1e-4; 0: "
+                "no weight is changed"
+            )
         self.name = name
         self._task = task
         self._rules = rules
         self._looks_at_account = looks_at_account
         self._on_failure = on_failure
         self._time_limit = None if time_limit is None else float(time_limit)
+        self._cutoff = float(cutoff)
         self._worker: Worker | None = None
         if time_limit is not None:
             self._worker = Worker(pickled(task, "time_limit"), self._time_limit)
@@ -235,8 +245,11 @@ class FittedWeights:
             found.excluded,
         )
         if outcome.status == "ok":
-            warn_if_empty(outcome.weights, self.name, data)
-            weights = outcome.weights
+            weights = without_solver_dust(outcome.weights, self._cutoff)
+            if any(weights.values()) or not any(outcome.weights.values()):
+                warn_if_empty(weights, self.name, data)
+            else:
+                warn_if_empty({}, self.name, data, f"weight of cutoff={self._cutoff:g} or more")
         else:
             weights = self._fall_back(outcome, found, data, broker, log)
         self._previous = now, dict(weights)
@@ -335,11 +348,13 @@ def reset(provider: object) -> None:
         provider.reset()
 
 
-def warn_if_empty(weights: Mapping[str, float], name: str, data: object) -> None:
+def warn_if_empty(
+    weights: Mapping[str, float], name: str, data: object, what: str = "weight"
+) -> None:
     """Say that an answer without a weight sells everything."""
     if not weights:
         warnings.warn(
-            f"{name} returned no weight at {_time_of(data)}: everything is sold; raise "
+            f"{name} returned no {what} at {_time_of(data)}: everything is sold; raise "
             "NoDecisionError to leave the account as it is",
             OptimizationWarning,
             stacklevel=4,

@@ -68,6 +68,10 @@ class CallableWeights(FittedWeights):
     time_limit : float, optional
         Seconds that a fit may take. The function then runs in a worker process, and must be one
         that can be sent there: defined at the top of a module.
+    cutoff : float
+        Fitted weights whose absolute value is below it, such as the 1e-7 that solvers return for
+        none of an asset, become 0.0: an exit, which no threshold skips. The rest is not scaled up.
+        0: no weight is changed.
 
     Raises
     ------
@@ -93,12 +97,13 @@ class CallableWeights(FittedWeights):
         max_missing: int = 0,
         on_failure: object = "raise",
         time_limit: float | None = None,
+        cutoff: float = 0.0,
     ) -> None:
         wants = _wants_current(function)
         rules = HistoryRules(lookback, values, frame, min_history, max_missing)
         name = str(getattr(function, "__name__", type(function).__name__))
         task = _Call(function, rules, wants)
-        super().__init__(task, rules, name, wants, on_failure, time_limit)
+        super().__init__(task, rules, name, wants, on_failure, time_limit, cutoff)
 
     def __repr__(self) -> str:
         """One line: function and look-back."""

@@ -63,7 +63,7 @@ class SkfolioWeights(FittedWeights):
         An optimization, a pipeline that ends in one, or a search over one.
     lookback : int
         Returns that each fit is given, the last one ends now.
-    min_history, max_missing, on_failure, time_limit
+    min_history, max_missing, on_failure, time_limit, cutoff
         As in `CallableWeights`. An estimator with ``raise_on_failure=False`` that has failed
         counts as failed here; an answer of skfolio's own ``fallback`` counts as an answer, and is
         named in the message of the record.
@@ -90,6 +90,7 @@ class SkfolioWeights(FittedWeights):
         max_missing: int = 0,
         on_failure: object = "raise",
         time_limit: float | None = None,
+        cutoff: float = 0.0,
     ) -> None:
         if isinstance(estimator, type) or not callable(getattr(estimator, "fit", None)):
             raise InputError(
@@ -113,6 +114,7 @@ class SkfolioWeights(FittedWeights):
             bool(wanting),
             on_failure,
             time_limit,
+            cutoff,
         )
 
     def __repr__(self) -> str:
