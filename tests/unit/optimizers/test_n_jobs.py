@@ -272,15 +272,16 @@ def test_a_function_with_a_memory_is_found_out() -> None:
 
 
 @processes
-def test_a_script_without_its_guard(tmp_path: Path) -> None:
-    """It would start itself again in each process; the message says what to do."""
+@pytest.mark.parametrize("call", ["'hold'), n_jobs=2", "'equal', time_limit=30.0)"])
+def test_a_script_without_its_guard(call: str, tmp_path: Path) -> None:
+    """It would start itself again in each process; no policy answers, and the message helps."""
     import subprocess  # noqa: PLC0415
 
     script = tmp_path / "study.py"
     script.write_text(
         "from tests.unit.optimizers.test_n_jobs import FEED, provider_of\n"
         "from ml4t.backtest import run_provider\n"
-        "run_provider(FEED, provider_of('hold'), 'every_bar', n_jobs=2)\n"
+        f"run_provider(FEED, schedule='every_bar', provider=provider_of({call})\n"
     )
     path = os.pathsep.join(each for each in sys.path if each)
     env = os.environ | {"PYTHONPATH": path}
@@ -381,4 +382,4 @@ def test_rows_of_plain_providers_are_what_they_say() -> None:
 def test_an_asset_that_is_not_in_the_feed_is_told_with_its_time() -> None:
     with pytest.raises(WeightsError, match=r"'E' .*are not assets of the feed") as raised:
         run_provider(FEED, FixedWeights({"E": 1.0}), every(7), CONFIG)
-    assert raised.value.__notes__ == [f"ml4t.backtest: FixedWeights at {day(0)}"]
+    assert raised.value.__notes__ == [f"ml4t.backtest: FixedWeights failed at {day(0)}"]

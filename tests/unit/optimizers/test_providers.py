@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -88,6 +89,10 @@ def raise_what_cannot_be_sent(history: Any) -> dict[str, float]:
 
 def die(history: Any) -> dict[str, float]:
     os._exit(7)
+
+
+def leave(history: Any) -> dict[str, float]:
+    sys.exit(2)
 
 
 def failing(on_failure: Any = "raise", when: Callable[[Any], bool] = lambda last: True) -> Any:
@@ -248,6 +253,29 @@ def test_a_chain_asks_the_next_provider() -> None:
     ]
 
 
+def test_previous_is_the_last_decision_of_a_chain_whoever_made_it() -> None:
+    """The inner one answered at the first bar, the outer one after that; then both fail."""
+    inner = CallableWeights(
+        lambda history: {"B": 0.75} if history["A"].iloc[-1] == 10.0 else None,
+        1,
+        "prices",
+        on_failure="previous",
+    )
+    result = run(failing(inner, lambda price: price in (10.0, 12.0, 13.0)))
+    weights = result.weights("requested").select("timestamp", "A", "B").rows()
+    assert weights == [
+        (day(0), None, 0.75), (day(1), 0.25, None), (day(2), 0.25, None), (day(3), 0.25, None),
+    ]  # fmt: skip
+    told = ["<lambda>", None, None, "<lambda>", "previous", "<lambda>", "previous"]
+    assert result.optimizations["fallback"].to_list() == told
+
+
+def test_a_chain_without_a_decision_before_holds() -> None:
+    result = run(failing(failing("previous")), every(9))
+    assert requested(result) == []
+    assert result.optimizations["fallback"].to_list() == ["function", "hold"]
+
+
 def test_a_chain_looks_at_the_account_if_one_of_it_does() -> None:
     class Own:
         def get_weights(self, data: Any, broker: Broker) -> dict[str, float]:
@@ -292,6 +320,42 @@ def test_an_empty_answer_sells_everything_and_says_so() -> None:
             result = run_provider(FEED, CallableWeights(function, 1, "prices"), "every_bar", config)
         held = result.positions["timestamp"].unique().sort().to_list()
         assert held == [day(0), day(1), day(3)]
+
+
+def test_an_asset_that_is_not_in_the_history_is_told_with_the_reason() -> None:
+    feed = feed_of({"A": [1, 2, 3], "MSFT": [5, None, 6], "NEW": [None, None, 9]})
+    for time_limit in (None, 60.0):
+        provider = CallableWeights(all_of_it, 3, "prices", time_limit=time_limit)
+        with pytest.raises(WeightsError) as raised:
+            run_provider(feed, provider, "every_bar", CONFIG)
+        assert str(raised.value) == (
+            "weights: 'MSFT' (1 bars missing (max_missing=0)), 'NEW' (1 bars, of which 3 are "
+            "needed): not in the history that the fit was given; return weights of its columns, or "
+            "let more assets in with min_history= and max_missing="
+        )
+        assert "all_of_it failed at 2024-01-03" in raised.value.__notes__[0]
+
+
+def all_of_it(history: Any) -> dict[str, float]:
+    return {"A": 0.5, "MSFT": 0.25, "NEW": 0.25}
+
+
+def test_an_asset_that_a_fit_has_made_up_is_told() -> None:
+    provider = CallableWeights(lambda history: {"AA": 0.5, "B": 0.5}, 1, "prices")
+    with pytest.raises(WeightsError, match=r"^weights: 'AA' \(nearest: 'A'\) are not assets of"):
+        provider.get_weights(at(0))
+
+
+@pytest.mark.parametrize("uses_account", [False, True])
+def test_who_names_an_unknown_asset_is_named(uses_account: bool) -> None:
+    fallback = FixedWeights({"ZZ": 1.0})
+    fallback.uses_account = uses_account
+    for provider, name in ((fallback, "FixedWeights"), (failing(fallback), "FixedWeights")):
+        with pytest.raises(WeightsError, match="'ZZ'") as raised:
+            run(provider)
+        notes = [note for note in raised.value.__notes__ if f"{name} failed at" in note]
+        assert notes == [f"ml4t.backtest: {name} failed at 2024-01-01 00:00:00"]
+        assert not any("function" in note for note in raised.value.__notes__)
 
 
 def test_on_failure_is_checked_at_construction() -> None:
@@ -363,10 +427,15 @@ def test_a_fit_that_takes_too_long_is_stopped_and_the_next_one_works() -> None:
 
 
 def test_what_a_worker_cannot_send_or_that_dies_is_a_failure() -> None:
-    for function, text in ((raise_what_cannot_be_sent, "OddError: odd"), (die, "exit code 7")):
+    for function, text in (
+        (raise_what_cannot_be_sent, "OddError: odd"),
+        (die, "the worker process ended, exit code 7"),
+        (leave, "the worker process ended, exit code 2"),
+    ):
         provider = CallableWeights(function, 1, "prices", time_limit=30.0)
-        with pytest.raises(OptimizationError, match=text):
+        with pytest.raises(OptimizationError, match=text) as raised:
             provider.get_weights(at(0))
+        assert "__main__" not in str(raised.value)  # it is no script without its guard
         provider.reset()
 
 
@@ -393,6 +462,34 @@ def test_what_is_no_provider_is_refused_at_construction(wrong: Any) -> None:
         WeightStrategy(wrong)
     with pytest.raises(InputError, match=r"provider: .*get_weights\(data, broker\)"):
         run_provider(FEED, wrong)
+
+
+def test_what_takes_other_arguments_is_refused_at_construction() -> None:
+    class TooFew:
+        def get_weights(self, data: Any) -> dict[str, float]:
+            return {}
+
+    class TooMany:
+        def get_weights(self, data: Any, broker: Any, more: Any) -> dict[str, float]:
+            return {}
+
+    class ByName:
+        def get_weights(self, data: Any, *, broker: Any) -> dict[str, float]:
+            return {}
+
+    for wrong in (TooFew(), TooMany(), ByName()):
+        for what, build in (
+            ("provider", WeightStrategy),
+            ("on_failure", lambda wrong: CallableWeights(half, 2, on_failure=wrong)),
+        ):
+            with pytest.raises(InputError, match=rf"^{what}: .*get_weights\(self, data, broker\)"):
+                build(wrong)
+
+    class Enough:
+        def get_weights(self, *args: Any, **options: Any) -> dict[str, float]:
+            return {}
+
+    WeightStrategy(Enough())
 
 
 def test_a_provider_of_ones_own() -> None:

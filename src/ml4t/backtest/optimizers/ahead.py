@@ -120,20 +120,14 @@ def _answers(
         with closing(provider.fitted_ahead((BarData(bars, bar) for bar in at), n_workers)) as fits:
             for bar, fitted in zip(at, fits, strict=True):
                 data = BarData(bars, bar)
-                yield _row(provider, bars, bar, decide(provider, data, None, log, fitted))
+                yield _row(bars, decide(provider, data, None, log, fitted))
     else:
         for bar in at:
-            yield _row(provider, bars, bar, decide(provider, BarData(bars, bar), None, log))
+            yield _row(bars, decide(provider, BarData(bars, bar), None, log))
 
 
-def _row(provider: Any, bars: Bars, bar: int, weights: dict[str, float] | None) -> Floats | None:
-    if weights is None:
-        return None
-    try:
-        return weights_vector(weights, bars.assets, bars.index)
-    except WeightsError as error:
-        error.add_note(f"ml4t.backtest: {name_of(provider)} at {bars.timestamps[bar]}")
-        raise
+def _row(bars: Bars, weights: dict[str, float] | None) -> Floats | None:
+    return None if weights is None else weights_vector(weights, bars.assets, bars.index)
 
 
 def _plain_answers(provider: Any, bars: Bars, at: list[int], log: FitLog) -> Generator[Floats]:
@@ -146,7 +140,7 @@ def _plain_answers(provider: Any, bars: Bars, at: list[int], log: FitLog) -> Gen
         try:
             rows = provider.rows(bars.assets, bars.close[some])
         except WeightsError as error:
-            error.add_note(f"ml4t.backtest: {name} at {bars.timestamps[some[0]]}")
+            error.add_note(f"ml4t.backtest: {name} failed at {bars.timestamps[some[0]]}")
             raise
         is_empty = np.isnan(rows).all(axis=1)
         rows[is_empty] = 0.0

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 import warnings
 from collections.abc import Generator, Iterable, Mapping
 from itertools import tee
-from math import isnan
 from typing import Any, NamedTuple
 
 from ml4t.backtest.errors import (
@@ -17,13 +17,13 @@ from ml4t.backtest.errors import (
     nearest,
     shown,
 )
-from ml4t.backtest.execution.rebalancer import TargetWeightExecutor
-from ml4t.backtest.execution.weights import as_weights
+from ml4t.backtest.execution.weights import as_weights, check_known
 from ml4t.backtest.feed.view import BarData, place_of
 from ml4t.backtest.numeric import is_finite, is_real
 from ml4t.backtest.optimizers.fit_log import FitLog
 from ml4t.backtest.optimizers.fitting import Outcome, Task, fit
 from ml4t.backtest.optimizers.history import HistoryRules, Selection
+from ml4t.backtest.optimizers.run_so_far import RunSoFar
 from ml4t.backtest.optimizers.solver_dust import without_solver_dust
 from ml4t.backtest.optimizers.workers import Worker, pickled, side_by_side
 from ml4t.backtest.records import Floats
@@ -39,6 +39,15 @@ def check_provider(provider: object, what: str = "provider") -> None:
             "pass one, such as EqualWeights(), SkfolioWeights(estimator, lookback=252), or "
             "CallableWeights(function, lookback=252) for a function"
         )
+    try:
+        inspect.signature(provider.get_weights).bind(None, None)  # type: ignore[attr-defined]
+    except TypeError:
+        raise InputError(
+            f"{what}: get_weights of {shown(provider)} is not called with (data, broker); define "
+            "it as get_weights(self, data, broker), also where it does not read the broker"
+        ) from None
+    except ValueError:  # some built-in functions do not tell
+        return
 
 
 def uses_account(provider: object) -> bool:
@@ -140,7 +149,7 @@ class FittedWeights:
         self._worker: Worker | None = None
         if time_limit is not None:
             self._worker = Worker(pickled(task, "time_limit"), self._time_limit)
-        self._previous: tuple[int, dict[str, float]] | None = None
+        self._so_far = RunSoFar()
 
     @property
     def uses_account(self) -> bool:
@@ -150,7 +159,7 @@ class FittedWeights:
 
     def reset(self) -> None:
         """Forget earlier answers and end the worker process; done when a run begins and ends."""
-        self._previous = None
+        self._so_far.forget()
         if self._worker is not None:
             self._worker.stop()
         reset(self._on_failure)
@@ -180,15 +189,12 @@ class FittedWeights:
         """
         return self.answer(data, broker, FitLog())
 
-    def fitted_now(self, data: Any, broker: Any) -> Fitted:
+    def _fitted_now(self, data: Any, broker: Any, so_far: RunSoFar) -> Fitted:
         """Fit on the bars up to now."""
         found = self._rules.select(data)
         if found.past is None:
             return Fitted(found, None)
-        current = None
-        if self._looks_at_account:
-            held = TargetWeightExecutor().current_weights(data, broker)
-            current = {asset: weight for asset, weight in held.items() if not isnan(weight)}
+        current = so_far.held(data, broker) if self._looks_at_account else None
         if self._worker is None:
             return Fitted(found, fit(self._task, found.past, current))
         return Fitted(found, self._worker.fit(found.past, current))
@@ -205,8 +211,8 @@ class FittedWeights:
         Yields
         ------
         Fitted
-            For each bar, in order: what `fitted_now` returns. Close the generator to end the
-            processes before it is exhausted.
+            For each bar, in order. Close the generator to end the processes before it is
+            exhausted.
         """
         # One fills the processes, a few bars ahead of the other.
         ahead, behind = tee(self._rules.select(data) for data in views)
@@ -219,21 +225,31 @@ class FittedWeights:
             outcomes.close()
 
     def answer(
-        self, data: Any, broker: Any, log: FitLog, fitted: Fitted | None = None
+        self,
+        data: Any,
+        broker: Any,
+        log: FitLog,
+        fitted: Fitted | None = None,
+        so_far: RunSoFar | None = None,
     ) -> dict[str, float]:
         """Return the weights as `get_weights` does, and note every fit.
 
-        `fitted` is what was fitted before; None: that is done now.
+        `fitted` is what was fitted before; None: that is done now. `so_far` is what another one
+        knows, which asks this one instead; None: this one decides.
         """
-        found, outcome = self.fitted_now(data, broker) if fitted is None else fitted
+        known = self._so_far if so_far is None else so_far
+        now: int | None = None
+        if so_far is None and isinstance(data, BarData):
+            bars, row = place_of(data)
+            now = bars.times.item(row)
+            if known.previous is not None and known.previous[0] >= now:
+                known.forget()  # of another run, which was later
+        found, outcome = self._fitted_now(data, broker, known) if fitted is None else fitted
         if outcome is None:
             log.add(data, self.name, "no_decision", message=found.problem, excluded=found.excluded)
             raise NoDecisionError(f"{self.name}: {found.problem}")
-        bars, row = place_of(data)
-        now = bars.times.item(row)
-        if self._previous is not None and self._previous[0] >= now:
-            self._previous = None  # of another run, which was later
-        fallback = None if outcome.status == "ok" else self._fallback_name()
+        outcome = outcome.with_assets_of(found, place_of(data)[0].index)
+        fallback = None if outcome.status == "ok" else self._fallback_name(known)
         log.add(
             data,
             self.name,
@@ -251,17 +267,24 @@ class FittedWeights:
             else:
                 warn_if_empty({}, self.name, data, f"weight of cutoff={self._cutoff:g} or more")
         else:
-            weights = self._fall_back(outcome, found, data, broker, log)
-        self._previous = now, dict(weights)
+            weights = self._fall_back(outcome, found, data, broker, log, known)
+        if now is not None:
+            known.previous = now, dict(weights)
         return weights
 
-    def _fallback_name(self) -> str:
-        if self._on_failure == "previous" and self._previous is None:
+    def _fallback_name(self, known: RunSoFar) -> str:
+        if self._on_failure == "previous" and known.previous is None:
             return "hold"
         return self._on_failure if isinstance(self._on_failure, str) else name_of(self._on_failure)
 
     def _fall_back(
-        self, outcome: Outcome, found: Selection, data: Any, broker: Any, log: FitLog
+        self,
+        outcome: Outcome,
+        found: Selection,
+        data: Any,
+        broker: Any,
+        log: FitLog,
+        known: RunSoFar,
     ) -> dict[str, float]:
         policy = self._on_failure
         assert outcome.error is not None
@@ -277,11 +300,11 @@ class FittedWeights:
             return {}
         if policy == "equal":
             return dict.fromkeys(found.past.assets, 1.0 / len(found.past.assets))
-        if policy == "previous" and self._previous is not None:
-            return dict(self._previous[1])
+        if policy == "previous" and known.previous is not None:
+            return dict(known.previous[1])
         if isinstance(policy, str):
             raise NoDecisionError(f"{self.name}: {outcome.message}") from outcome.error
-        return ask(policy, data, broker, log)
+        return ask(policy, data, broker, log, so_far=known)
 
 
 def is_fitted(provider: object) -> bool:
@@ -300,20 +323,27 @@ def is_plain(provider: object) -> bool:
 
 
 def ask(
-    provider: Any, data: Any, broker: Any, log: FitLog, fitted: Fitted | None = None
+    provider: Any,
+    data: Any,
+    broker: Any,
+    log: FitLog,
+    fitted: Fitted | None = None,
+    so_far: RunSoFar | None = None,
 ) -> dict[str, float]:
     """Return what a provider says, and note that it was asked; errors as in `get_weights`.
 
-    `fitted` is what one of ours has fitted before.
+    `fitted` is what one of ours has fitted before; `so_far` what one knows that asks another.
     """
     if is_fitted(provider):
-        weights: dict[str, float] = provider.answer(data, broker, log, fitted)
+        weights: dict[str, float] = provider.answer(data, broker, log, fitted, so_far)
         return weights
     name = name_of(provider)
     begun = time.perf_counter()
     try:
         answer = provider.get_weights(data, broker)
         weights = answer if is_plain(provider) else as_weights(answer)
+        if isinstance(data, BarData):
+            check_known(weights, place_of(data)[0].index)
     except NoDecisionError as error:
         log.add(data, name, "no_decision", time.perf_counter() - begun, str(error))
         raise

@@ -14,6 +14,7 @@ from ml4t.backtest.execution.inputs import usable_price
 from ml4t.backtest.execution.weights import as_weights, weights_vector
 from ml4t.backtest.feed.view import BarData
 from ml4t.backtest.optimizers.asking import FittedWeights, PlainWeights
+from ml4t.backtest.optimizers.fitting import weights_of
 from ml4t.backtest.optimizers.history import HistoryRules, Past
 from ml4t.backtest.records import Floats
 
@@ -31,7 +32,7 @@ class _Call:
     ) -> tuple[dict[str, float], str]:
         history = self._rules.to_frame(past)
         arguments = (history, dict(current or {})) if self._wants_current else (history,)
-        return as_weights(self._function(*arguments), past.assets), ""
+        return weights_of(self._function(*arguments), past), ""
 
 
 class CallableWeights(FittedWeights):
@@ -62,9 +63,9 @@ class CallableWeights(FittedWeights):
     on_failure : {"raise", "hold", "previous", "equal", "cash"} or WeightProvider
         What is done where the function raises, returns None or weights that cannot be used (NaN,
         assets that it was not given), or takes too long. "hold": no rebalance. "previous": the
-        weights of the last decision, no rebalance before the first. "equal": equal weights of the
-        assets in the history. "cash": everything is sold. A provider is asked instead, and may have
-        an `on_failure` of its own.
+        weights of the last decision of the run, whoever of a chain made it; no rebalance before the
+        first. "equal": equal weights of the assets in the history. "cash": everything is sold. A
+        provider is asked instead, and may have an `on_failure` of its own.
     time_limit : float, optional
         Seconds that a fit may take. The function then runs in a worker process, and must be one
         that can be sent there: defined at the top of a module.

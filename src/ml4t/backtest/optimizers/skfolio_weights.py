@@ -7,22 +7,20 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ml4t.backtest.errors import InputError, MissingExtraError, shown
-from ml4t.backtest.execution.weights import as_weights
 from ml4t.backtest.optimizers.asking import FittedWeights
+from ml4t.backtest.optimizers.fitting import weights_of
 from ml4t.backtest.optimizers.history import HistoryRules, Past
-
-_PREVIOUS = "previous_weights"
+from ml4t.backtest.optimizers.previous_weights import asking_parts, label_steps, tell
 
 
 class _Fit:
     """The fit of a `SkfolioWeights`."""
 
-    def __init__(self, estimator: Any, rules: HistoryRules, wanting: tuple[str, ...]) -> None:
+    def __init__(self, estimator: Any, rules: HistoryRules, asking: tuple[str, ...]) -> None:
         self._estimator = estimator
         self._copy: Callable[[Any], Any] = copy.deepcopy if _is_plain(estimator) else _clone
         self._rules = rules
-        self._wanting = wanting
-
+        self._asking = asking
         self._config: dict[str, Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -43,19 +41,21 @@ class _Fit:
 
     def _fit(self, past: Past, current: Mapping[str, float] | None) -> tuple[dict[str, float], str]:
         model = self._copy(self._estimator)
-        if current:
-            held = {asset: current.get(asset, 0.0) for asset in past.assets}
-            model.set_params(**dict.fromkeys(self._wanting, held))
+        if current is not None:
+            tell(model, self._asking, {asset: current.get(asset, 0.0) for asset in past.assets})
         model.fit(self._rules.to_frame(past))
-        return as_weights(model, past.assets), _own_fallback(model)
+        return weights_of(model, past), _own_fallback(model)
 
 
 class SkfolioWeights(FittedWeights):
     """Target weights of a skfolio estimator, fitted on the returns up to now.
 
     The estimator itself is never fitted: each decision fits a clone. Where it needs
-    `previous_weights` (transaction costs, a turnover limit, a fallback to them), it is given what
-    the account holds of the assets in its history; before anything is held, what it was made with.
+    `previous_weights` (transaction costs, a turnover limit, a fallback to them, a search that tries
+    one of these), it is given what the account holds of the assets in its history, 0 for the
+    others. Before anything was ever held it starts from those that it was made with.
+
+    The steps of a pipeline hand pandas frames on, so that the last one knows the names of assets.
 
     Parameters
     ----------
@@ -105,13 +105,14 @@ class SkfolioWeights(FittedWeights):
                 "estimator, or use CallableWeights"
             ) from None
         rules = HistoryRules(lookback, "returns", "pandas", min_history, max_missing)
-        wanting = _wanting(own)
+        label_steps(own)
+        asking = asking_parts(own)
         self._shown = shown(estimator)
         super().__init__(
-            _Fit(own, rules, wanting),
+            _Fit(own, rules, asking),
             rules,
             type(estimator).__name__,
-            bool(wanting),
+            bool(asking),
             on_failure,
             time_limit,
             cutoff,
@@ -147,22 +148,6 @@ def _is_plain(estimator: Any) -> bool:
         or hasattr(part, "_skl_callbacks")
         for part in (estimator, *estimator.get_params(deep=True).values())
     )
-
-
-def _wanting(estimator: Any) -> tuple[str, ...]:
-    """Return the parameters to set: those of every part whose answer depends on what is held.
-
-    Versions of skfolio that do not tell are given the weights in any case.
-    """
-    parameters = estimator.get_params(deep=True)
-    found = []
-    for name in parameters:
-        path, _, last = name.rpartition("__")
-        if last == _PREVIOUS:
-            owner = parameters[path] if path else estimator
-            if getattr(owner, "needs_previous_weights", True):
-                found.append(name)
-    return tuple(found)
 
 
 def _own_fallback(model: Any) -> str:
