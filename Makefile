@@ -70,7 +70,7 @@ bench: $(VENV)/dev  ## Measure against the floors and print the tables
 	$(BIN)/python -m benchmarks.compare
 
 peers: $(PEERS)/made  ## Measure against other engines too, and write docs/speed.md (many minutes)
-	$(PEERS)/$(SCRIPTS)/python -m benchmarks.compare --write
+	$(PEERS)/$(SCRIPTS)/python -m benchmarks.compare --peers --write
 
 docs: $(VENV)/docs  ## Build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict

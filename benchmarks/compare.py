@@ -1,4 +1,4 @@
-"""Measure us, the floors and the other engines that are installed, side by side in one run.
+"""Measure us, the floors and, if asked, the other engines that are installed, side by side.
 
 Run: ``make bench`` (us and the floors), ``make peers`` (all, and the page and the plot of
 the documentation are written), or ``python -m benchmarks.compare --help``.
@@ -29,7 +29,7 @@ SLOW_ON = ("S1", "S2")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print; with ``--write``, into the documentation."""
     options = parse(arguments)
-    found, missing = peers.load()
+    found, missing = peers.load() if options.peers else ([], [])
     if options.write and not peers.installed("matplotlib"):
         raise SystemExit('--write needs matplotlib; run: pip install -e ".[peers]"')
     contenders = [*FLOORS, *OURS, *found]
@@ -64,6 +64,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", type=chosen, default=list(SCENARIOS), help="such as S1,S3")
     parser.add_argument("--repetitions", type=positive, default=5, help="runs that are timed")
+    parser.add_argument("--peers", action="store_true", help="with the other engines")
     parser.add_argument("--skip-slow", action="store_true", help="without bt and backtrader")
     parser.add_argument("--write", action="store_true", help=f"into {PAGE.name} and {PLOT.name}")
     return parser.parse_args(arguments)

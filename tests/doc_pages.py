@@ -18,7 +18,7 @@ COMING_FROM = [DOCS / "coming-from" / f"{name}.md" for name in PEERS]
 #: Pages whose blocks are one program, from top to bottom.
 PROGRAMS = [DOCS / "tutorial.md", *COMING_FROM]
 #: Libraries that the environment of `dev` does not have: what imports one runs where it is there.
-NOT_IN_DEV = (*PEERS, "pypfopt", "riskfolio")
+NOT_IN_DEV = PEERS
 
 
 def name_of(page: Path) -> str:

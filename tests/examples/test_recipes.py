@@ -6,42 +6,37 @@ import ast
 import runpy
 from collections.abc import Iterator
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from skfolio import datasets
 
 from ml4t.backtest import DataFeed, run_provider
 from ml4t.backtest.feed.view import BarData
 from ml4t.backtest.optimizers import check_lookahead
 
-datasets = pytest.importorskip("skfolio.datasets")
-
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PATHS = sorted(EXAMPLES.glob("with_*.py"))
-#: The providers of each example, and the library that it needs.
+#: The providers of each example.
 RECIPES = {
-    "with_cvxpy": ("cvxpy", ["least variance"]),
-    "with_pypfopt": ("pypfopt", ["max_sharpe", "black_litterman", "hrp"]),
-    "with_riskfolio": ("riskfolio", ["least_variance", "least_cvar"]),
-    "with_skfolio": ("skfolio", ["CVaR", "HRP", "risk budgeting", "turnover limit"]),
-    "with_sklearn": ("sklearn", ["ridge"]),
+    "with_cvxpy": ["least variance"],
+    "with_pypfopt": ["max_sharpe", "black_litterman", "hrp"],
+    "with_riskfolio": ["least_variance", "least_cvar"],
+    "with_skfolio": ["CVaR", "HRP", "risk budgeting", "turnover limit"],
+    "with_sklearn": ["ridge"],
 }
 #: Of the 17 month ends that the feed knows, from December 2019 on there are 252 bars (2019 has just
 #: as many), from January 2020 on 252 returns.
 ON_PRICES = {"with_pypfopt", "with_sklearn"}
-CASES = [(example, name) for example, (_, names) in RECIPES.items() for name in names]
+CASES = [(example, name) for example, names in RECIPES.items() for name in names]
 
 
 def provider_of(example: str, name: str) -> Any:
     """Return a new provider: what an earlier one has solved must not be in it."""
-    library = RECIPES[example][0]
-    if find_spec(library) is None:
-        pytest.skip(f"{library} is not installed")
     providers = runpy.run_path(str(EXAMPLES / f"{example}.py"))["PROVIDERS"]
-    assert list(providers) == RECIPES[example][1]
+    assert list(providers) == RECIPES[example]
     return providers[name]
 
 
@@ -84,7 +79,6 @@ def test_length(path: Path) -> None:
 
 @pytest.mark.parametrize(("example", "name"), CASES)
 def test_no_look_ahead(example: str, name: str) -> None:
-    provider_of(example, name)
     report = check_lookahead(lambda prices: provider_of(example, name), feed(), samples=2)
     assert report.n_decision_times == (6 if example in ON_PRICES else 5)
     assert report.failures.is_empty()
@@ -93,7 +87,6 @@ def test_no_look_ahead(example: str, name: str) -> None:
 
 @pytest.mark.parametrize(("example", "name"), CASES)
 def test_look_ahead_would_be_found(example: str, name: str) -> None:
-    provider_of(example, name)
     report = check_lookahead(
         lambda prices: Clairvoyant(provider_of(example, name), prices), feed(), samples=1
     )

@@ -18,9 +18,10 @@ from ml4t.backtest import (
     Strategy,
     TargetWeightExecutor,
     WeightSchedule,
+    run_provider,
     run_weights,
 )
-from ml4t.backtest.optimizers import from_cross_val_predict
+from ml4t.backtest.optimizers import SkfolioWeights, from_cross_val_predict, on_dates
 
 datasets = pytest.importorskip("skfolio.datasets")
 selection = pytest.importorskip("skfolio.model_selection")
@@ -65,11 +66,34 @@ def prices() -> Any:
     return datasets.load_sp500_dataset().loc["2017":"2020"]
 
 
+def test_purged_weights_are_traded_when_they_are_known(prices: Any) -> None:
+    """Three bars before skfolio has them, which is not what skfolio earns."""
+    returns = preprocessing.prices_to_returns(prices)
+    cv = selection.WalkForward(train_size=252, test_size=21, purged_size=3)
+    study = selection.cross_val_predict(
+        optimization.MeanRisk(),
+        returns,
+        cv=cv,
+        portfolio_params={"weight_drift": True, "compounded": True},
+    )
+    feed = DataFeed.from_wide(prices.loc[: study.observations[-1]])
+    schedule = from_cross_val_predict(study, returns, cv)
+    equity = ROADS["run_weights"](feed, schedule).equity["equity"].to_numpy()
+    earned = equity[1:] / equity[:-1] - 1
+    assert (earned != 0).argmax() == 252
+    apart = np.abs(earned[255:] - study.returns)
+    # Between two decisions other weights for three days, and then the same that have drifted.
+    assert 1e-3 < apart.max() < 2e-2
+    assert np.median(apart) < 1e-3
+
+
+@pytest.mark.parametrize("purged", [0, 3])
 @pytest.mark.parametrize("road", ROADS)
 @pytest.mark.parametrize("name", MODELS)
-def test_returns_of_a_walk_forward(name: str, road: str, prices: Any) -> None:
+def test_returns_of_a_walk_forward(name: str, road: str, purged: int, prices: Any) -> None:
+    """Skfolio holds weights from the last purged bar on: `purged` bars after they were known."""
     returns = preprocessing.prices_to_returns(prices)
-    cv = selection.WalkForward(train_size=252, test_size=21)
+    cv = selection.WalkForward(train_size=252, test_size=21, purged_size=purged)
     study = selection.cross_val_predict(
         MODELS[name](),
         returns,
@@ -79,11 +103,37 @@ def test_returns_of_a_walk_forward(name: str, road: str, prices: Any) -> None:
     assert len(study) > 30
     schedule = from_cross_val_predict(study, returns, cv)
     feed = DataFeed.from_wide(prices.loc[: study.observations[-1]])
+    schedule = schedule.shift(purged, feed.timestamps)
     equity = ROADS[road](feed, schedule).equity["equity"].to_numpy()
     earned = equity[1:] / equity[:-1] - 1
     # The account is idle until the first decision; then it holds what skfolio holds.
     idle = earned.size - study.returns.size
-    assert idle == 252
+    assert idle == 252 + purged
     assert (earned[:idle] == 0).all()
     assert np.abs(study.returns).max() > 0.05
     np.testing.assert_allclose(earned[idle:], study.returns, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_provider_decides_and_earns_what_the_study_does(name: str, prices: Any) -> None:
+    """The same estimator, fitted by us on the bars up to the same times."""
+    returns = preprocessing.prices_to_returns(prices)
+    cv = selection.WalkForward(train_size=252, test_size=21)
+    study = selection.cross_val_predict(
+        MODELS[name](),
+        returns,
+        cv=cv,
+        portfolio_params={"weight_drift": True, "compounded": True},
+    )
+    times = from_cross_val_predict(study, returns, cv).timestamps
+    feed = DataFeed.from_wide(prices.loc[: study.observations[-1]])
+    provider = SkfolioWeights(MODELS[name](), lookback=252)
+    result = run_provider(feed, provider, on_dates(times), FRICTIONLESS)
+    asked = result.weights("requested")
+    assert asked["timestamp"].to_list() == list(times)
+    expected = [dict(zip(each.assets, each.weights, strict=True)) for each in study]
+    for row, weights in zip(asked.drop("timestamp").iter_rows(named=True), expected, strict=True):
+        assert row == pytest.approx(weights, rel=0, abs=1e-12)
+    equity = result.equity["equity"].to_numpy()
+    earned = equity[1:] / equity[:-1] - 1
+    np.testing.assert_allclose(earned[252:], study.returns, rtol=0, atol=TOLERANCE)

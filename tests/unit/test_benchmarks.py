@@ -11,12 +11,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks import compare, growth, peers, tables, timing
+from benchmarks import compare, growth, peers, providers, tables, timing
 from benchmarks.contender import Contender, Run
 from benchmarks.floors import FLOORS
 from benchmarks.ours import OURS
 from benchmarks.scenarios import SCENARIOS, Scenario, Workload, make_workload
 from benchmarks.timing import Measured, measure
+from ml4t.backtest import run_weights
 
 # Bar 0: 0.5 and 0.48 of 10,000,000 at 10 and 20 are 500,000 and 240,000 shares; 10 bps of
 # 9,800,000 are 9,800, so cash is 190,200.
@@ -142,11 +143,11 @@ def test_a_peer_that_is_not_installed_is_named(
     monkeypatch.setattr(peers, "installed", lambda package: False)
     assert peers.load() == ([], ["vectorbt", "bt", "backtrader", "zipline-reloaded"])
     monkeypatch.setattr(compare, "make_workload", lambda scenario: HAND)
-    compare.main(["--only", "S1", "--repetitions", "1"])
-    assert (
-        "Not installed, so not in the table: vectorbt, bt, backtrader, zipline-reloaded."
-        in capsys.readouterr().out
-    )
+    text = "Not installed, so not in the table: vectorbt, bt, backtrader, zipline-reloaded."
+    compare.main(["--only", "S1", "--repetitions", "1", "--peers"])
+    assert text in capsys.readouterr().out
+    compare.main(["--only", "S1", "--repetitions", "1"])  # whatever is installed
+    assert text not in capsys.readouterr().out
 
 
 def test_what_was_not_run_is_said() -> None:
@@ -197,3 +198,25 @@ def test_growth_doubles_one_at_a_time() -> None:
     assert found == [(125, 1260), (250, 1260), (500, 1260), (1000, 1260)]
     found = [(one.n_assets, one.n_bars) for one in growth.series("bars", 1)]
     assert found == [(125, 1260), (125, 2520), (125, 5040), (125, 10080)]
+
+
+@pytest.mark.filterwarnings("ignore::ml4t.backtest.errors.RebalanceWarning")
+def test_the_rest_of_a_run_is_all_but_the_fits() -> None:
+    found = cells(providers.beside_the_fit(1))
+    for what in ("wall", "CPU of the thread"):
+        run, fits, rest, share = found[what]
+        milliseconds = [float(cell.replace(",", "")) for cell in (run, fits, rest)]
+        assert milliseconds[0] == pytest.approx(sum(milliseconds[1:]), abs=0.2)
+        assert float(share.strip("%")) == pytest.approx(
+            100.0 * milliseconds[2] / milliseconds[0], abs=0.5
+        )
+        assert milliseconds[1] > 0.0
+
+
+def test_no_time_of_providers_without_agreement() -> None:
+    one, other = (
+        run_weights(HAND.feed, {HAND.feed.timestamps[0]: {"A": weight}}) for weight in (0.5, 0.4)
+    )
+    providers.check_same([one, one])
+    with pytest.raises(RuntimeError, match="not the same"):
+        providers.check_same([one, other])

@@ -43,6 +43,7 @@ _LOOKBACK = 252
 _FIRST_YEAR = 2010
 _CASH = 100_000.0
 _REPORT = "ml4t-backtest-demo.html"
+_CUTOFF = 1e-4
 _EXIT_MISSING = 2
 
 
@@ -65,9 +66,12 @@ def main(progress: bool = True) -> int:
         f"{feed.timestamps[-1]:%Y-%m-%d}, adjusted closes (the data has no opens: "
         "an order fills at the close of the bar after its decision).\n"
         f"Minimum variance over {_LOOKBACK} days at every month end from {_FIRST_YEAR}, "
-        f"{_CASH:,.0f} in cash, whole shares, 10 bps commission.\n"
+        f"{_CASH:,.0f} in cash, whole shares, 10 bps commission. "
+        f"Weights below {_CUTOFF:.2%}, which is how a solver says 0, are 0.\n"
     )
-    provider = SkfolioWeights(MeanRisk(risk_measure=RiskMeasure.VARIANCE), lookback=_LOOKBACK)
+    provider = SkfolioWeights(
+        MeanRisk(risk_measure=RiskMeasure.VARIANCE), lookback=_LOOKBACK, cutoff=_CUTOFF
+    )
     config = BacktestConfig(initial_cash=_CASH, commission=PercentCommission(0.001))
     traded = run_provider(feed, provider, "month_end", config, progress=progress)
     console.print(_fits(traded) + "\n")

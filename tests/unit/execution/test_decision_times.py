@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -157,25 +158,55 @@ class TestDates:
         ):
             assert decided(on_dates(dates), self.BARS) == ["2024-01-05", "2024-01-10"]
 
-    @pytest.mark.parametrize(
-        ("dates", "roll", "message"),
-        [
-            (["2024-01-09", "2024-01-11"], "next", r"1 dates are after the last bar.*2024-01-11"),
-            (["2024-01-01", "2024-01-09"], "previous", "before the first bar.*2024-01-01"),
-            (["2023-01-01", "2023-01-09"], "next", "not one of.*lies in the feed"),
-            (["2025-01-01", "2025-01-09"], "previous", "not one of.*lies in the feed"),
-        ],
-    )
-    def test_dates_without_a_bar_to_move_to(
-        self, dates: list[str], roll: str, message: str
+    @pytest.mark.parametrize("kind", [date, datetime])
+    @pytest.mark.parametrize("roll", ["next", "previous"])
+    def test_dates_outside_the_feed_decide_nothing(
+        self, roll: str, kind: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
+        # The feed is from the 2nd to the 10th of January 2024.
+        outside = [*range(2010, 2024), *range(2025, 2030)]
+        dates = [
+            *(kind(year, 1, 5) for year in outside),
+            kind(2024, 1, 1),
+            kind(2024, 1, 5),
+            kind(2024, 1, 11),
+        ]
+        with caplog.at_level(logging.INFO, "ml4t.backtest"):
+            assert decided(on_dates(dates, roll), self.BARS) == ["2024-01-05"]
+        assert caplog.messages == [
+            "schedule: 21 of 22 dates lie outside the feed and decide nothing"
+        ]
+
+    def test_a_day_of_the_feed_is_inside_whatever_the_time_of_its_bars(self) -> None:
+        bars = days("2024-01-02T16:00", "2024-01-03T16:00")
+        for roll in ("next", "previous"):
+            both = on_dates([date(2024, 1, 2), date(2024, 1, 3)], roll)
+            assert decided(both, bars) == ["2024-01-02T16:00:00", "2024-01-03T16:00:00"]
+
+    @pytest.mark.parametrize(
+        "dates",
+        [["2023-01-01", "2024-01-01"], ["2024-01-11", "2025-01-09"], ["2023-01-01", "2025-01-01"]],
+    )
+    @pytest.mark.parametrize("roll", ["next", "previous"])
+    def test_dates_of_which_none_is_in_the_feed(self, dates: list[str], roll: str) -> None:
         schedule = on_dates(list(map(date.fromisoformat, dates)), roll)
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(ValueError, match=r"not one of.*lies in the feed, 2024-01-02"):
             decision_bars(schedule, self.BARS)
 
-    def test_dates_before_the_feed_roll_to_its_first_bar(self) -> None:
-        dates = [date(2023, 12, 31), date(2024, 1, 1), date(2024, 1, 10)]
-        assert decided(on_dates(dates), self.BARS) == ["2024-01-02", "2024-01-10"]
+    @pytest.mark.parametrize(
+        "dates",
+        [
+            [date(2024, 1, 5), datetime(2024, 1, 8, 12)],
+            [datetime(2024, 1, 8, 12), date(2024, 1, 5)],
+            [date(2024, 1, 5), datetime(2024, 1, 8, 12, tzinfo=UTC)],
+            [np.datetime64("2024-01-05"), np.datetime64("2024-01-08T12")],
+            np.array([date(2024, 1, 5), datetime(2024, 1, 8, 12)], object),
+        ],
+    )
+    def test_a_day_among_moments(self, dates: Any) -> None:
+        for given in (dates, iter(dates)):
+            with pytest.raises(ValueError, match=r"2024.*5.* is a plain date.* a moment; pass all"):
+                on_dates(given)
 
     def test_zones_must_agree(self) -> None:
         aware = on_dates([datetime(2024, 1, 5, tzinfo=UTC)])

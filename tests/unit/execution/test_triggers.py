@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from helpers import bars_of, day
-from ml4t.backtest import Broker, TargetWeightExecutor
+from ml4t.backtest import Broker, RebalanceConfig, TargetWeightExecutor
 from ml4t.backtest.execution.triggers import DriftTrigger
 
 HALVES = {"A": 0.5, "B": 0.5}
@@ -66,17 +66,53 @@ def test_float_noise_is_no_drift() -> None:
 class TestEdge:
     def test_only_what_is_outside_moves(self) -> None:
         targets = {"A": 0.5, "B": 0.25, "C": 0.25}
-        effective = {"A": 0.75, "B": 0.125, "C": 0.1875}  # drifts 1/4, -1/8, -1/16
+        effective = {"A": 0.6875, "B": 0.125, "C": 0.1875}  # drifts 3/16, -1/8, -1/16
+        trigger = DriftTrigger(absolute=0.125, trade_to="edge")
+        # A down to 0.5 + 1/8, which is less than B and C could keep, 3/16: two thirds of their own.
+        found = trigger.weights_to_send(targets, effective)
+        third = 0.125 / 3
+        assert found == pytest.approx({"A": 0.625, "B": 0.25 - 2 * third, "C": 0.25 - third})
+        # Drifts 3/16, -1/8, -1/16 again; all that B and C may keep, A may keep too.
+        wide = DriftTrigger(absolute=0.1875, distance=0.1, trade_to="edge")
+        found = wide.weights_to_send(targets, effective)
+        assert found == pytest.approx({"A": 0.6, "B": 0.25 - 0.2 / 3, "C": 0.25 - 0.1 / 3})
+
+    def test_what_it_lacks_is_taken_from_those_that_drifted_the_other_way(self) -> None:
+        targets = {"A": 0.4, "B": 0.3, "C": 0.2, "D": 0.1}
+        trigger = DriftTrigger(absolute=0.05, trade_to="edge")
+        # Drifts -0.08, 0.05, 0.03, 0: A lacks 0.05 at its edge, of 0.08 that B and C have gained.
+        found = trigger.weights_to_send(targets, {"A": 0.32, "B": 0.35, "C": 0.23, "D": 0.1})
+        expected = {"A": 0.35, "B": 0.3 + 0.05 * 5 / 8, "C": 0.2 + 0.03 * 5 / 8, "D": 0.1}
+        assert found == pytest.approx(expected, abs=1e-15)
+        assert sum(found.values()) == pytest.approx(1.0, abs=1e-15)
+
+    def test_what_it_has_too_much_is_given_to_them(self) -> None:
+        targets = {"A": 0.4, "B": 0.3, "C": 0.3}
+        trigger = DriftTrigger(absolute=0.05, trade_to="edge")
+        # Drifts 0.08, -0.04, -0.04: A may keep 0.05, so B and C lack 0.025 each.
+        found = trigger.weights_to_send(targets, {"A": 0.48, "B": 0.26, "C": 0.26})
+        assert found == pytest.approx({"A": 0.45, "B": 0.275, "C": 0.275}, abs=1e-15)
+
+    def test_planned_cash_is_the_other_asset(self) -> None:
         trigger = DriftTrigger(absolute=0.0625, trade_to="edge")
-        # A down to 0.5 + 1/16, B up to 0.25 - 1/16, C is at its edge.
-        expected = {"A": 0.5625, "B": 0.1875, "C": 0.1875}
-        assert trigger.weights_to_send(targets, effective) == expected
+        # A has gained 1/8, cash has lost it; each may keep 1/16.
+        assert trigger.weights_to_send({"A": 0.5}, {"A": 0.625}) == {"A": 0.5625}
+        # Cash of 1/32 may lose 1/32.
+        targets = {"A": 0.96875}
+        assert trigger.weights_to_send(targets, {"A": 1.0625}) == {"A": 1.0}
+        # Without planned cash there is none to give or to take.
+        assert trigger.weights_to_send({"A": 1.0}, {"A": 0.875}) == {"A": 1.0}
+        # A fifth of 1/4 in cash may stay, and of A a fifth of 3/4.
+        relative = DriftTrigger(relative=0.2, trade_to="edge")
+        assert relative.weights_to_send({"A": 0.75}, {"A": 0.9375}) == {"A": pytest.approx(0.8)}
 
     def test_each_asset_has_its_own_relative_edge(self) -> None:
-        targets = {"A": 0.5, "B": 0.25}
-        effective = {"A": 0.75, "B": 0.0}
+        targets = {"A": 0.5, "B": 0.25, "C": 0.25}
+        effective = {"A": 0.75, "B": 0.125, "C": 0.125}
         trigger = DriftTrigger(relative=0.25, trade_to="edge")
-        assert trigger.weights_to_send(targets, effective) == {"A": 0.625, "B": 0.1875}
+        # Edges at 1/8, 1/16 and 1/16 from the targets.
+        expected = {"A": 0.625, "B": 0.1875, "C": 0.1875}
+        assert trigger.weights_to_send(targets, effective) == expected
 
     def test_the_distance_is_shrunk_in_the_same_direction(self) -> None:
         # Distance 1/8 to 1/16: half of each drift stays.
@@ -120,13 +156,90 @@ class TestWhatDoesNotCount:
 
     def test_it_gets_its_target_at_the_edge(self) -> None:
         trigger = DriftTrigger(absolute=0.0625, trade_to="edge")
+        # What A keeps too much nobody else could lack.
         found = trigger.weights_to_send(HALVES, {"A": 0.75, "B": 0.0}, tradable=["A"])
-        assert found == {"A": 0.5625, "B": 0.5}
+        assert found == HALVES
 
     def test_an_account_without_equity(self) -> None:
         unknown = {"A": nan, "B": nan}
         for bands in ({"absolute": 0.01}, {"relative": 0.01}, {"distance": 0.01}):
             assert DriftTrigger(**bands).weights_to_send(HALVES, unknown) is None
+
+
+def frictionless(**rules: Any) -> RebalanceConfig:
+    return RebalanceConfig(
+        **{"allow_fractional": True, "min_trade_value": 0.0, "min_weight_change": 0.0, **rules}
+    )
+
+
+class TestRules:
+    """Drift is measured from what a plan makes of the targets."""
+
+    @pytest.mark.parametrize(
+        ("targets", "rules", "adjusted"),
+        [
+            ({"A": 0.5, "B": 0.1}, {"max_single_weight": 0.3}, {"A": 0.3, "B": 0.1}),
+            # Factors 1 / 1.2, 0.8 / 1 and 1 / 1.5
+            ({"A": 0.6, "B": 0.6}, {}, {"A": 0.5, "B": 0.5}),
+            ({"A": 0.75, "B": 0.25}, {"max_net_exposure": 0.8}, {"A": 0.6, "B": 0.2}),
+            (
+                {"A": 0.9, "B": -0.6},
+                {"allow_short": True, "max_gross_exposure": 1.0},
+                {"A": 0.6, "B": -0.4},
+            ),
+            ({"A": 0.5, "B": -0.3}, {}, {"A": 0.5, "B": 0.0}),
+        ],
+    )
+    def test_what_was_adjusted_has_not_drifted(
+        self, targets: dict[str, float], rules: dict[str, Any], adjusted: dict[str, float]
+    ) -> None:
+        config = frictionless(**rules)
+        for trade_to in ("target", "edge"):
+            trigger = DriftTrigger(absolute=0.05, trade_to=trade_to)
+            assert trigger.weights_to_send(targets, adjusted, rules=config) is None
+            off = {**adjusted, "A": adjusted["A"] - 0.06}
+            assert trigger.weights_to_send(targets, off, rules=config) is not None
+        # What is sent is what was asked for: the plan adjusts it, and says so.
+        sent = DriftTrigger(absolute=0.05).weights_to_send(targets, {}, rules=config)
+        assert sent == targets
+
+    def test_a_cap_is_an_edge(self) -> None:
+        config = frictionless(max_single_weight=0.5)
+        trigger = DriftTrigger(absolute=0.05, trade_to="edge")
+        targets = {"A": 0.5, "B": 0.25, "C": 0.25}
+        # Drifts 0.03, 0.03, -0.06. A cannot keep its own, since the plan would cut it; B can, so
+        # that C may lack 0.03.
+        found = trigger.weights_to_send(targets, {"A": 0.53, "B": 0.28, "C": 0.19}, rules=config)
+        assert found == pytest.approx({"A": 0.5, "B": 0.28, "C": 0.22}, abs=1e-15)
+
+    def test_what_may_be_invested_is_an_edge(self) -> None:
+        config = frictionless(max_net_exposure=0.75)
+        trigger = DriftTrigger(absolute=0.0625, trade_to="edge")
+        # Sum 7/8; the plan would scale whatever is above 3/4.
+        found = trigger.weights_to_send({"A": 0.5, "B": 0.25}, {"A": 0.625, "B": 0.25}, False)
+        assert found == {"A": 0.5625, "B": 0.25}
+        found = trigger.weights_to_send(
+            {"A": 0.5, "B": 0.25}, {"A": 0.625, "B": 0.25}, rules=config
+        )
+        assert found == {"A": 0.5, "B": 0.25}
+
+    def test_gross_exposure_is_an_edge(self) -> None:
+        config = frictionless(allow_short=True, max_single_weight=2.0, max_gross_exposure=1.75)
+        trigger = DriftTrigger(absolute=0.25, trade_to="edge")
+        # Drifts 1/2 and -1/2 to 1/4 and -1/4, gross 1.5 + 0.5; half of it is 1.75.
+        found = trigger.weights_to_send({"A": 1.25, "B": -0.25}, {"A": 1.75, "B": -0.75})
+        assert found == {"A": 1.5, "B": -0.5}
+        found = trigger.weights_to_send(
+            {"A": 1.25, "B": -0.25}, {"A": 1.75, "B": -0.75}, rules=config
+        )
+        assert found == {"A": 1.375, "B": -0.375}
+
+    def test_what_is_held_back_has_not_drifted(self) -> None:
+        trigger = DriftTrigger(absolute=0.05)
+        effective = {"A": 0.5, "B": 0.5}
+        assert trigger.weights_to_send({"A": 0.5}, effective) == {"A": 0.5}
+        held_back = frictionless(unmentioned="hold")
+        assert trigger.weights_to_send({"A": 0.5}, effective, rules=held_back) is None
 
 
 @pytest.mark.parametrize(

@@ -160,18 +160,28 @@ def test_frames_that_are_no_answer(weights: Any, match: str) -> None:
         ([0.5, 0.5], ["A", "A"], "'A' appear more than once"),
         ([0.5], "A", "must be a sequence of names"),
         ([0.5], [1], "1 are not asset names"),
+        ([0.5, 0.5], {"A", "B"}, "assets= is a set, which has no order.*pass a list or a tuple"),
+        ([0.5, 0.5], frozenset("AB"), "assets= is a frozenset, which has no order"),
+        ({"A": 0.5}, {"A", "B"}, "assets= is a set, which has no order"),
         ([0.5, NAN], ["A", "B"], "B=nan' are not finite"),
         ([0.5, None], ["A", "B"], "B=None' are not numbers"),
         (np.array([[0.5], [0.5]]), ["A", "B"], r"shape \(2, 1\).*one dimension"),
         (np.array(0.5), ["A"], r"shape \(\)"),
         (pd.Series([0.5, 0.5]), ["A", "B"], "0, 1 are not asset names"),
-        ({"APPL": 0.5}, ["AAPL", "MSFT"], "'APPL' .nearest: 'AAPL'. are not among assets="),
+        ({"APPL": 0.5}, ["AAPL", "MSFT"], "'APPL' .nearest: 'AAPL'. are not among the 2"),
         (None, ["A"], "None is no answer"),
     ],
 )
 def test_names_that_do_not_fit(weights: Any, assets: Any, match: str) -> None:
     with pytest.raises(WeightsError, match=match):
         as_weights(weights, assets)
+
+
+def test_names_that_have_an_order() -> None:
+    expected = {"C": 0.5, "A": 0.25}
+    by_name = dict.fromkeys(expected)
+    for names in (list(expected), np.array(["C", "A"]), pd.Index(["C", "A"]), by_name.keys()):
+        assert as_weights([0.5, 0.25], assets=names) == expected
 
 
 # ---------------------------------------------------------------------- skfolio

@@ -107,6 +107,13 @@ def test_history_ends_now(now: BarData) -> None:
     np.testing.assert_array_equal(now.history("score", 2), [[NAN, NAN], [0.1, NAN]])
 
 
+def test_times_are_those_of_the_history(now: BarData) -> None:
+    assert now.times(2).to_list() == [day(0), day(1)]
+    assert now.times(9).to_list() == [day(0), day(1)]
+    with pytest.raises(DataError, match=r"times: n_bars=0"):
+        now.times(0)
+
+
 def test_history_is_short_at_the_start(now: BarData, feed: DataFeed) -> None:
     assert now.history("close", 252).shape == (2, 2)
     assert BarData(feed.bars, 0).history("close", 252).shape == (1, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -32,7 +33,7 @@ def test_prices_are_the_last_rows_up_to_now() -> None:
     past = past_of(HistoryRules(2, "prices"), {"A": [1, 2, 3, 4], "B": [5, 6, 7, 8]}, 2)
     assert past.assets == ("A", "B")
     assert past.values.tolist() == [[2, 6], [3, 7]]
-    assert past.times.to_list() == [day(1), day(2)]
+    assert past.to_polars()["timestamp"].to_list() == [day(1), day(2)]
 
 
 def test_returns_need_one_bar_more() -> None:
@@ -42,7 +43,7 @@ def test_returns_need_one_bar_more() -> None:
     assert "2 bars, of which 3 are needed" in selected(rules, close, 1).problem
     past = past_of(rules, close, 2)
     assert past.values.tolist() == [[1.0], [-0.25]]
-    assert past.times.to_list() == [day(1), day(2)]
+    assert past.to_polars()["timestamp"].to_list() == [day(1), day(2)]
 
 
 def test_log_returns() -> None:
@@ -122,6 +123,28 @@ def test_a_function_cannot_write_into_the_feed() -> None:
     frame = past.to_pandas()
     frame.iloc[:, :] = 99.0
     assert feed.bars.close.tolist() == [[1], [2], [3]]
+
+
+def test_a_function_that_names_the_columns_names_its_own() -> None:
+    past = past_of(HistoryRules(2, "prices"), {"A": [1, 2], "B": [3, 4]}, 1)
+    past.to_pandas().columns.name = "mine"
+    past.to_pandas().index.name = "mine"
+    assert past.to_pandas().columns.name is None
+    assert past.to_pandas().index.name == "timestamp"
+
+
+@pytest.mark.parametrize("values", ["prices", "returns", "log_returns"])
+@pytest.mark.parametrize("has_gap", [True, False])
+def test_values_of_an_asset_lie_together(values: str, has_gap: bool) -> None:
+    """Whether or not assets are left out, here and in another process: sums must not differ."""
+    close: Values = {"A": [1, 2, 4], "B": [3, 4, 5], "C": [None if has_gap else 2, 2, 3]}
+    past = past_of(HistoryRules(2, values, max_missing=0), close, 2)
+    if values == "prices" or not has_gap:
+        assert past.assets == ("A", "B", "C")
+    for each in (past, pickle.loads(pickle.dumps(past))):
+        assert each.values.flags.f_contiguous
+        assert not each.values.flags.c_contiguous
+        assert each.values.flags.writeable
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,20 @@ def test_filling_backwards_is_found_where_there_is_something_to_fill() -> None:
     assert leaks.filter(asset="D")["changed_after"].max() < DAYS[60]
 
 
+def test_a_gap_is_not_hidden_by_the_bars_before_a_listing() -> None:
+    prices = gappy()
+    prices.iloc[30:35, 1] = CLOSES[30:35, 1]
+    prices.iloc[100, 1] = np.nan  # one bar, beside the 60 before D's first
+    for seed in range(5):
+        leaks = report_of(
+            lambda p: by_score(np.log(p.interpolate() / 100.0).fillna(0.0)),
+            prices,
+            samples=4,
+            seed=seed,
+        ).leaks
+        assert leaks["decision_time"].to_list() == [DAYS[100]]
+
+
 def test_a_short_gap_is_drawn_before_others() -> None:
     prices = wide()
     prices.iloc[100, 1] = np.nan  # one of 119 decision times
@@ -131,6 +145,77 @@ def test_a_short_gap_is_drawn_before_others() -> None:
 def test_a_universe_of_survivors_is_found_by_missing_rows() -> None:
     leaks = report_of(survivors).leaks
     assert set(leaks["change"]) == {"rows"}
+
+
+def test_a_universe_of_those_alive_at_the_end_is_not_found() -> None:
+    # docs/lookahead.md says so: the last bar of each asset stays.
+    prices = wide()
+    prices.iloc[80:, 0] = np.nan
+
+    def alive(prices: Any) -> Any:
+        kept = prices.iloc[-1].dropna().index
+        assert list(kept) == ["B", "C", "D"]
+        return pd.DataFrame(0.25, index=prices.index, columns=kept)
+
+    assert report_of(alive, prices, samples=30).leaks.is_empty()
+
+
+def bars_long() -> pl.DataFrame:
+    """Bars that open, rise or fall, and range on their own."""
+    rng = np.random.default_rng(4)
+    flat = long_polars()
+    gain, up, down = rng.normal(0.0, 0.01, (3, flat.height))
+    opened = flat["close"].to_numpy() * np.exp(gain)
+    closed = flat["close"].to_numpy()
+    return flat.with_columns(
+        open=opened,
+        high=np.fmax(opened, closed) * np.exp(np.abs(up)),
+        low=np.fmin(opened, closed) * np.exp(-np.abs(down)),
+    )
+
+
+def bars_of(prices: Any) -> dict[str, Any]:
+    """The fields of any form of bars, as wide frames."""
+    names = ("open", "high", "low", "close", "volume")
+    if isinstance(prices, DataFeed):
+        frames = {name: getattr(prices.bars, name) for name in names}
+        labels = {"index": prices.timestamps, "columns": prices.assets}
+        return {name: pd.DataFrame(values, **labels) for name, values in frames.items()}
+    if isinstance(prices, pl.DataFrame):
+        prices = prices.to_pandas()
+    if prices.columns.nlevels == 2:
+        return {name: prices[name] for name in names}
+    return {name: prices.pivot(index="date", columns="asset", values=name) for name in names}
+
+
+BARS: dict[str, Callable[[], Any]] = {
+    "pandas two levels": lambda: pd.concat(bars_of(bars_long()), axis=1),
+    "pandas long": lambda: bars_long().to_pandas(),
+    "polars long": bars_long,
+    "feed": lambda: DataFeed(bars_long()),
+}
+WITHIN: dict[str, Callable[[Any], Any]] = {
+    "gain": lambda bar: np.sign(bar["close"] - bar["open"]),
+    "range": lambda bar: bar["high"] / bar["low"] - 1.0,
+    "range is large": lambda bar: 1.0 * (bar["high"] / bar["low"] > 1.03),
+    "place in the range": lambda bar: (bar["close"] - bar["low"]) / (bar["high"] - bar["low"]),
+    "upper shadow": lambda bar: bar["high"] / np.fmax(bar["open"], bar["close"]) - 1.0,
+    "volume": lambda bar: np.sign(bar["volume"].diff()),
+}
+
+
+@pytest.mark.parametrize("form", BARS)
+@pytest.mark.parametrize("what", WITHIN)
+def test_what_is_computed_within_a_bar_is_found(what: str, form: str) -> None:
+    def build(ahead: int) -> Callable[[Any], Any]:
+        return lambda prices: by_score(WITHIN[what](bars_of(prices)).shift(-ahead).fillna(0.0))
+
+    assert report_of(build(0), BARS[form]()).leaks.is_empty()
+    leaks = report_of(build(1), BARS[form]()).leaks
+    # One bar ahead: only the times that were tried, and not for every asset but for many.
+    assert leaks.filter(change="values").height >= 3
+    assert set(leaks["asset"]) <= set(NAMES)
+    assert (leaks["decision_time"] == leaks["changed_after"]).all()
 
 
 def test_the_farthest_change_that_matters_is_told() -> None:
@@ -203,6 +288,92 @@ def test_a_clean_pipeline_passes(build: Callable[[Any], Any]) -> None:
 def test_filling_forwards_is_clean() -> None:
     report = report_of(lambda prices: by_score(np.log(prices.ffill() / 100.0)), gappy(), samples=30)
     assert report.leaks.is_empty()
+
+
+def by_row_sum(prices: Any) -> Any:
+    past = prices.shift(1)
+    return past.div(past.sum(axis=1), axis=0)
+
+
+def by_share_of_gains(prices: Any) -> Any:
+    gains = prices.pct_change(21).clip(0.0)
+    return gains.div(gains.sum(axis=1), axis=0).dropna()
+
+
+def without_mean(prices: Any) -> Any:
+    returns = prices.pct_change(5)
+    return returns.sub(returns.mean(axis=1), axis=0).dropna()
+
+
+def many() -> Any:
+    """As many assets as sums over a row need to depend on how they lie."""
+    walk = np.random.default_rng(1).normal(0.0, 0.02, (N_BARS, 40)).cumsum(axis=0)
+    index = pd.DatetimeIndex(DAYS, name="date")
+    return pd.DataFrame(100.0 * np.exp(walk), index, [f"A{i:02d}" for i in range(40)])
+
+
+@pytest.mark.parametrize("build", [by_row_sum, by_share_of_gains, without_mean])
+def test_sums_over_a_row_are_the_same_to_the_last_bit(build: Callable[[Any], Any]) -> None:
+    report = report_of(build, many())
+    assert report.leaks.is_empty()
+    assert report.n_rounded == 0
+    assert report.failures.is_empty()
+
+
+def sorted_by_date(prices: Any) -> Any:
+    """A long pipeline whose sort leaves the order of equal dates open, and so that of a sum."""
+    table = prices.sort_values("date")
+    total = table.groupby("date")["close"].transform("sum")
+    return table.assign(weight=table["close"] / total)[["date", "asset", "weight"]].sort_values(
+        ["date", "asset"]
+    )
+
+
+def test_rounding_is_no_leak_and_is_counted() -> None:
+    report = report_of(sorted_by_date, long_polars(many()).to_pandas())
+    assert report.leaks.is_empty()
+    assert report.n_rounded > 0
+    assert repr(report) == (
+        "LookaheadReport: no leak found, 5 of 119 decision times tried; "
+        f"{report.n_rounded} decisions differ by rounding alone"
+    )
+
+
+def knows(size: float) -> Callable[[Any], Any]:
+    """Weights of a fifth that know tomorrow's close, a number of about 100, times a size."""
+    return lambda prices: 0.2 + size * prices.shift(-1).ffill() / 100.0
+
+
+def test_how_small_a_leak_may_be() -> None:
+    # A change of a tenth of 1e-14 is far below 1e-12 of a fifth, one of 1e-11 above it.
+    assert report_of(knows(1e-14)).leaks.is_empty()
+    assert report_of(knows(1e-14)).n_rounded > 0
+    report = report_of(knows(1e-11))
+    assert report.leaks.height > 0
+    assert report.leaks["difference"].max() < 1e-10
+    lines = repr(report).splitlines()
+    assert lines[1].startswith("  No weight differs by more than ")
+    assert "a weak dependence on later data" in lines[1]
+    # Six digits would not tell them apart.
+    before, _, after = lines[2].split(": ")[1].partition(" -> ")
+    assert float(before) != float(after.split(" ")[0])
+    # What is not small is not called so.
+    assert "No weight differs" not in repr(report_of(tomorrows_return))
+    assert "No weight differs" not in repr(report_of(knows(1e-4)))
+
+
+def test_small_weights_and_small_signals_have_small_leaks() -> None:
+    tiny = report_of(lambda prices: 1e-9 * by_score(np.sign(prices.diff().shift(-1))))
+    assert tiny.leaks.height > 0
+
+    def build(prices: Any) -> Any:
+        # D's signals are a millionth of the others'.
+        table = prices.assign(A=1e6, B=1e6, C=1e6, D=prices["D"].shift(-1).ffill() / 100.0)
+        flat = table.reset_index().melt(id_vars="date", var_name="asset", value_name="size")
+        return rolling(prices), flat
+
+    leaks = report_of(build).leaks
+    assert set(leaks["asset"]) == {"D"}
 
 
 # --- every form of prices and of answers ---------------------------------------------------------
@@ -335,6 +506,16 @@ def test_orders_of_a_strategy_are_compared_with_their_limits() -> None:
     assert leaks["weight_before"].to_list() == pytest.approx(
         [CLOSES[DAYS.index(time), 0] / 100_000.0 for time in leaks["decision_time"]]
     )
+    # The orders are as large as they were; their limits were a tenth of the next close.
+    assert set(leaks["difference"]) == {0.0}
+    for row in leaks.iter_rows(named=True):
+        limit = CLOSES[DAYS.index(row["decision_time"]) + 1, 0] / 10.0
+        assert row["detail_before"] == f"limit_price {limit}"
+        assert row["detail_after"].startswith("limit_price ")
+        assert row["detail_after"] != row["detail_before"]
+    row = leaks.row(0, named=True)
+    told = f"{row['weight_before']:.6g}, {row['detail_before']} -> "
+    assert told in repr(report_of(build(1)))
 
 
 class Provider:
@@ -413,7 +594,7 @@ def test_an_asset_that_ends_is_no_leak() -> None:
     prices = wide()
     prices.iloc[80:, 0] = np.nan
     config = BacktestConfig(delisting="liquidate")
-    report = report_of(lambda prices: Momentum(), prices, config=config, samples=10**6)
+    report = report_of(lambda prices: Momentum(), prices, config=config, samples=40)
     assert report.leaks.is_empty()
 
 
@@ -436,7 +617,13 @@ def test_the_report_can_be_read() -> None:
         "what",
         "change",
         "changed_after",
+        "difference",
+        "detail_before",
+        "detail_after",
     ]
+    sizes = (report.leaks["weight_after"] - report.leaks["weight_before"]).abs()
+    assert report.leaks["difference"].equals(sizes)
+    assert report.leaks["detail_before"].null_count() == report.leaks.height
     # 24 bars have no score yet, and nothing comes after the last one.
     assert repr(report_of(rolling)) == (
         "LookaheadReport: no leak found, 5 of 95 decision times tried"
@@ -519,6 +706,78 @@ def test_cancels_are_compared() -> None:
 
     assert report_of(build(0), samples=20).leaks.is_empty()
     assert "cancel" in set(report_of(build(1), samples=20).leaks["what"])
+
+
+class RareCancels(Strategy):
+    """Orders at every 20th bar and takes it back ten bars later, where it sees fit."""
+
+    def __init__(self, good: Mapping[Any, bool]) -> None:
+        self.good = good
+
+    def on_data(self, timestamp: Any, data: Any, context: Any, broker: Broker) -> None:
+        bar = DAYS.index(timestamp)
+        if bar % 20 == 0:
+            broker.submit_order("A", 1, order_type=OrderType.LIMIT, limit_price=1.0)
+        if bar % 20 == 10 and self.good[timestamp]:
+            for order in list(broker.pending_orders):
+                broker.cancel_order(order.order_id)
+
+
+def test_a_bar_that_cancels_is_a_decision_time() -> None:
+    def build(ahead: int) -> Callable[[Any], Any]:
+        return lambda prices: RareCancels((prices["A"].shift(-ahead) > prices["A"]).to_dict())
+
+    # A rises after bars 30 and 110 (of 10, 30, ..., 110), by hand from CLOSES.
+    rises = [bar for bar in range(10, 120, 20) if CLOSES[bar + 1, 0] > CLOSES[bar, 0]]
+    report = report_of(build(1), samples=20)
+    assert {time for time in report.tried if DAYS.index(time) % 20 == 10} == {
+        DAYS[bar] for bar in rises
+    }
+    assert rises
+    leaks = report.leaks
+    assert set(leaks["what"]) == {"cancel"}
+    assert set(leaks["decision_time"]) <= {DAYS[bar] for bar in rises}
+    clean = report_of(lambda prices: RareCancels((prices["A"] > 100.0).to_dict()), samples=20)
+    assert clean.leaks.is_empty()
+
+
+class Wavers(Strategy):
+    """A share of A a bar, in one of several ways."""
+
+    def __init__(self, orders: Mapping[Any, Mapping[str, Any]]) -> None:
+        self.orders = orders
+
+    def on_data(self, timestamp: Any, data: Any, context: Any, broker: Broker) -> None:
+        broker.submit_order("A", **self.orders[timestamp])
+
+
+def test_what_kind_of_order_it_is_is_told() -> None:
+    stop = {"quantity": 1, "order_type": OrderType.STOP, "stop_price": 1e6}
+    limit = {"quantity": 1, "order_type": OrderType.LIMIT, "limit_price": 1.0}
+
+    def build(prices: Any) -> Any:
+        rises = (prices["A"].shift(-1) > prices["A"]).to_dict()
+        return Wavers({time: stop if up else limit for time, up in rises.items()})
+
+    leaks = report_of(build, samples=20).leaks
+    sides = set(leaks.select("detail_before", "detail_after").rows())
+    of_stop, of_limit = "stop buy, stop_price 1000000.0", "limit buy, limit_price 1.0"
+    assert sides == {(of_stop, of_limit), (of_limit, of_stop)}
+
+
+def test_signals_that_are_words_are_told() -> None:
+    def build(prices: Any) -> Any:
+        moods = (prices["A"].shift(-1) > prices["A"]).map({True: "up", False: "down"})
+        signals = moods.rename("mood").reset_index().assign(asset="A")
+        return rolling(prices), signals
+
+    report = report_of(build)
+    leaks = report.leaks.filter(what="signal mood")
+    sides = set(leaks.select("detail_before", "detail_after").rows())
+    assert sides <= {("'up'", "'down'"), ("'down'", "'up'")}
+    assert leaks.height > 0
+    first = leaks.row(0, named=True)
+    assert f"A signal mood: {first['detail_before']} -> {first['detail_after']} (" in repr(report)
 
 
 def test_what_vanishes_altogether_is_a_leak() -> None:

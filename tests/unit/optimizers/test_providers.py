@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -88,6 +89,10 @@ def raise_what_cannot_be_sent(history: Any) -> dict[str, float]:
 
 def die(history: Any) -> dict[str, float]:
     os._exit(7)
+
+
+def leave(history: Any) -> dict[str, float]:
+    sys.exit(2)
 
 
 def failing(on_failure: Any = "raise", when: Callable[[Any], bool] = lambda last: True) -> Any:
@@ -248,6 +253,29 @@ def test_a_chain_asks_the_next_provider() -> None:
     ]
 
 
+def test_previous_is_the_last_decision_of_a_chain_whoever_made_it() -> None:
+    """The inner one answered at the first bar, the outer one after that; then both fail."""
+    inner = CallableWeights(
+        lambda history: {"B": 0.75} if history["A"].iloc[-1] == 10.0 else None,
+        1,
+        "prices",
+        on_failure="previous",
+    )
+    result = run(failing(inner, lambda price: price in (10.0, 12.0, 13.0)))
+    weights = result.weights("requested").select("timestamp", "A", "B").rows()
+    assert weights == [
+        (day(0), None, 0.75), (day(1), 0.25, None), (day(2), 0.25, None), (day(3), 0.25, None),
+    ]  # fmt: skip
+    told = ["<lambda>", None, None, "<lambda>", "previous", "<lambda>", "previous"]
+    assert result.optimizations["fallback"].to_list() == told
+
+
+def test_a_chain_without_a_decision_before_holds() -> None:
+    result = run(failing(failing("previous")), every(9))
+    assert requested(result) == []
+    assert result.optimizations["fallback"].to_list() == ["function", "hold"]
+
+
 def test_a_chain_looks_at_the_account_if_one_of_it_does() -> None:
     class Own:
         def get_weights(self, data: Any, broker: Broker) -> dict[str, float]:
@@ -292,6 +320,42 @@ def test_an_empty_answer_sells_everything_and_says_so() -> None:
             result = run_provider(FEED, CallableWeights(function, 1, "prices"), "every_bar", config)
         held = result.positions["timestamp"].unique().sort().to_list()
         assert held == [day(0), day(1), day(3)]
+
+
+def test_an_asset_that_is_not_in_the_history_is_told_with_the_reason() -> None:
+    feed = feed_of({"A": [1, 2, 3], "MSFT": [5, None, 6], "NEW": [None, None, 9]})
+    for time_limit in (None, 60.0):
+        provider = CallableWeights(all_of_it, 3, "prices", time_limit=time_limit)
+        with pytest.raises(WeightsError) as raised:
+            run_provider(feed, provider, "every_bar", CONFIG)
+        assert str(raised.value) == (
+            "weights: 'MSFT' (1 bars missing (max_missing=0)), 'NEW' (1 bars, of which 3 are "
+            "needed): not in the history that the fit was given; return weights of its columns, or "
+            "let more assets in with min_history= and max_missing="
+        )
+        assert "all_of_it failed at 2024-01-03" in raised.value.__notes__[0]
+
+
+def all_of_it(history: Any) -> dict[str, float]:
+    return {"A": 0.5, "MSFT": 0.25, "NEW": 0.25}
+
+
+def test_an_asset_that_a_fit_has_made_up_is_told() -> None:
+    provider = CallableWeights(lambda history: {"AA": 0.5, "B": 0.5}, 1, "prices")
+    with pytest.raises(WeightsError, match=r"^weights: 'AA' \(nearest: 'A'\) are not assets of"):
+        provider.get_weights(at(0))
+
+
+@pytest.mark.parametrize("uses_account", [False, True])
+def test_who_names_an_unknown_asset_is_named(uses_account: bool) -> None:
+    fallback = FixedWeights({"ZZ": 1.0})
+    fallback.uses_account = uses_account
+    for provider, name in ((fallback, "FixedWeights"), (failing(fallback), "FixedWeights")):
+        with pytest.raises(WeightsError, match="'ZZ'") as raised:
+            run(provider)
+        notes = [note for note in raised.value.__notes__ if f"{name} failed at" in note]
+        assert notes == [f"ml4t.backtest: {name} failed at 2024-01-01 00:00:00"]
+        assert not any("function" in note for note in raised.value.__notes__)
 
 
 def test_on_failure_is_checked_at_construction() -> None:
@@ -363,10 +427,15 @@ def test_a_fit_that_takes_too_long_is_stopped_and_the_next_one_works() -> None:
 
 
 def test_what_a_worker_cannot_send_or_that_dies_is_a_failure() -> None:
-    for function, text in ((raise_what_cannot_be_sent, "OddError: odd"), (die, "exit code 7")):
+    for function, text in (
+        (raise_what_cannot_be_sent, "OddError: odd"),
+        (die, "the worker process ended, exit code 7"),
+        (leave, "the worker process ended, exit code 2"),
+    ):
         provider = CallableWeights(function, 1, "prices", time_limit=30.0)
-        with pytest.raises(OptimizationError, match=text):
+        with pytest.raises(OptimizationError, match=text) as raised:
             provider.get_weights(at(0))
+        assert "__main__" not in str(raised.value)  # it is no script without its guard
         provider.reset()
 
 
@@ -393,6 +462,34 @@ def test_what_is_no_provider_is_refused_at_construction(wrong: Any) -> None:
         WeightStrategy(wrong)
     with pytest.raises(InputError, match=r"provider: .*get_weights\(data, broker\)"):
         run_provider(FEED, wrong)
+
+
+def test_what_takes_other_arguments_is_refused_at_construction() -> None:
+    class TooFew:
+        def get_weights(self, data: Any) -> dict[str, float]:
+            return {}
+
+    class TooMany:
+        def get_weights(self, data: Any, broker: Any, more: Any) -> dict[str, float]:
+            return {}
+
+    class ByName:
+        def get_weights(self, data: Any, *, broker: Any) -> dict[str, float]:
+            return {}
+
+    for wrong in (TooFew(), TooMany(), ByName()):
+        for what, build in (
+            ("provider", WeightStrategy),
+            ("on_failure", lambda wrong: CallableWeights(half, 2, on_failure=wrong)),
+        ):
+            with pytest.raises(InputError, match=rf"^{what}: .*get_weights\(self, data, broker\)"):
+                build(wrong)
+
+    class Enough:
+        def get_weights(self, *args: Any, **options: Any) -> dict[str, float]:
+            return {}
+
+    WeightStrategy(Enough())
 
 
 def test_a_provider_of_ones_own() -> None:
@@ -442,6 +539,56 @@ def test_a_trigger_trades_between_the_decisions() -> None:
         (day(2), "B", "buy", 25.0),
     ]
     assert result.optimizations.height == 1
+
+
+@pytest.mark.parametrize("combine", ["or", "and"])
+@pytest.mark.parametrize("trade_to", ["target", "edge"])
+@pytest.mark.parametrize(
+    ("weights", "rules"),
+    [
+        ({"A": 0.5, "B": 0.1}, {"max_single_weight": 0.3}),
+        ({"A": 0.6, "B": 0.6}, {}),
+        ({"A": 0.75, "B": 0.25}, {"max_net_exposure": 0.8}),
+        ({"A": 0.9, "B": -0.4}, {}),
+    ],
+)
+def test_what_the_rules_cut_is_no_drift(
+    weights: dict[str, float], rules: dict[str, Any], trade_to: str, combine: str
+) -> None:
+    """Prices stand still, so the first plan is the last one: nothing can drift."""
+    feed = feed_of({"A": [10.0] * 5, "B": [20.0] * 5})
+    config = BacktestConfig(
+        rebalance=RebalanceConfig(
+            allow_fractional=True, min_trade_value=0.0, min_weight_change=0.0, **rules
+        )
+    )
+    schedule = every(9) if combine == "or" else "every_bar"
+    trigger = DriftTrigger(absolute=0.05, trade_to=trade_to, combine=combine)
+    result = run_provider(feed, FixedWeights(weights), schedule, config, trigger)
+    assert result.rebalances["timestamp"].unique().to_list() == [day(0)]
+
+
+def test_a_capped_weight_is_rebalanced_as_often_as_the_cap() -> None:
+    rng = np.random.default_rng(11)
+    paths = {name: (10 * np.cumprod(1 + rng.normal(0, 0.02, 250))).tolist() for name in "ABC"}
+    config = BacktestConfig(
+        rebalance=RebalanceConfig(
+            allow_fractional=True, min_trade_value=0.0, min_weight_change=0.0, max_single_weight=0.3
+        )
+    )
+    fills = [
+        run_provider(
+            feed_of(paths),
+            FixedWeights({"A": asked, "B": 0.2, "C": 0.1}),
+            every(60),
+            config,
+            DriftTrigger(absolute=0.03),
+        ).fills
+        for asked in (0.5, 0.3)
+    ]
+    assert fills[0].equals(fills[1])
+    # More than the five decisions, and far fewer than the bars
+    assert 6 <= fills[0]["timestamp"].n_unique() <= 25
 
 
 def test_a_trigger_may_hold_the_schedule_back() -> None:
@@ -534,6 +681,86 @@ def test_skfolio_is_fitted_on_the_returns_up_to_now(sp500: Any, real_feed: Any) 
     assert list(found) == list(expected.feature_names_in_)
     assert np.array(list(found.values())) == pytest.approx(expected.weights_, abs=1e-12)
     assert not hasattr(estimator, "weights_")
+
+
+def test_a_fitted_weight_below_the_cutoff_is_an_exit() -> None:
+    """5 of B are bought at 10 and worth 2 then: 10 of 960 is less than the threshold of 3 %."""
+    feed = feed_of({"A": [10.0, 10.0], "B": [10.0, 2.0]})
+    config = BacktestConfig(
+        initial_cash=1_000.0,
+        execution_mode="same_bar",
+        rebalance={"min_weight_change": 0.03, "min_trade_value": 0.0},
+    )
+
+    def solver(history: Any) -> dict[str, float]:
+        return {"A": 0.8, "B": 0.05 if history["B"].iloc[-1] == 10.0 else 2e-7}
+
+    bought = (day(0), "buy", 5.0)
+    for cutoff, asked, fills in (
+        (0.0, 2e-7, [bought]),
+        (1e-5, 0.0, [bought, (day(1), "sell", 5.0)]),
+    ):
+        provider = CallableWeights(solver, 1, "prices", cutoff=cutoff)
+        result = run_provider(feed, provider, "every_bar", config)
+        assert result.weights("requested")["B"].to_list() == [0.05, asked]
+        found = result.fills.filter(asset="B").select("timestamp", "side", "quantity").rows()
+        assert found == fills
+
+
+def test_a_cutoff_that_leaves_nothing_says_so() -> None:
+    provider = CallableWeights(half, 1, "prices", cutoff=0.6)
+    with pytest.warns(OptimizationWarning, match=r"no weight of cutoff=0.6 or more at 2024-01-01"):
+        assert provider.get_weights(at(0)) == {"A": 0.0}
+
+
+def test_what_is_no_cutoff() -> None:
+    for wrong in (-1e-9, 1.0, float("nan"), float("inf"), "0", True, None):
+        with pytest.raises(ConfigError, match="cutoff="):
+            CallableWeights(half, 2, cutoff=wrong)  # type: ignore[arg-type]
+
+
+def test_skfolio_with_a_cutoff(real_feed: Any) -> None:
+    """Without one, the weights are those of the estimator (the test above)."""
+    from skfolio.optimization import MeanRisk  # noqa: PLC0415
+
+    data = BarData(real_feed.bars, 300)
+    every_weight, found = (
+        SkfolioWeights(MeanRisk(), 252, cutoff=cutoff).get_weights(data) for cutoff in (0.0, 1e-4)
+    )
+    dust = {asset for asset, weight in every_weight.items() if abs(weight) < 1e-4}
+    assert len(dust) > 5
+    assert found == every_weight | dict.fromkeys(dust, 0.0)
+
+
+def test_an_estimator_may_say_how_it_is_cloned(real_feed: Any) -> None:
+    """A plain one is copied, which is what a clone is; others are left to scikit-learn."""
+    from skfolio.optimization import InverseVolatility, MeanRisk  # noqa: PLC0415
+    from skfolio.prior import EmpiricalPrior  # noqa: PLC0415
+    from sklearn.base import clone  # noqa: PLC0415
+
+    class Noted(EmpiricalPrior):  # type: ignore[misc]
+        """Is not cloned, and so knows what it was fitted on."""
+
+        def __sklearn_clone__(self) -> Any:
+            return self
+
+    class Followed(InverseVolatility):  # type: ignore[misc]
+        def fit(self, X: Any, y: Any = None) -> Any:  # noqa: N803
+            seen.append(getattr(self, "_skl_callbacks", None))
+            return super().fit(X, y)
+
+    data = BarData(real_feed.bars, 100)
+    noted = Noted()
+    assert list(SkfolioWeights(MeanRisk(prior_estimator=noted), 63).get_weights(data))
+    assert noted.n_features_in_ == 20
+    plain = EmpiricalPrior()
+    SkfolioWeights(MeanRisk(prior_estimator=plain), 63).get_weights(data)
+    assert not hasattr(plain, "n_features_in_")
+    seen: list[Any] = []
+    followed = Followed()
+    followed._skl_callbacks = [object()]
+    SkfolioWeights(followed, 63).get_weights(data)
+    assert seen == [getattr(clone(followed), "_skl_callbacks", None)]
 
 
 def test_skfolio_is_told_what_the_account_holds() -> None:

@@ -16,7 +16,9 @@ from ml4t.backtest.optimizers import from_cross_val_predict
 skfolio = pytest.importorskip("skfolio")
 selection = pytest.importorskip("skfolio.model_selection")
 optimization = pytest.importorskip("skfolio.optimization")
+pre_selection = pytest.importorskip("skfolio.pre_selection")
 folds = pytest.importorskip("sklearn.model_selection")
+pipeline = pytest.importorskip("sklearn.pipeline")
 
 #: Monday to Friday, from Monday the 1st of January 2024.
 DAYS = pd.bdate_range("2024-01-01", periods=12)
@@ -141,6 +143,31 @@ def test_another_split() -> None:
         from_cross_val_predict(found, RETURNS, purged)
     with pytest.raises(WeightsError, match=r"period 1 .*not the test rows of cv"):
         from_cross_val_predict(found, RETURNS.shift(freq="D"), WALK)
+
+
+def test_a_pipeline_that_loses_the_labels() -> None:
+    """Its steps hand on arrays, so that skfolio numbers the rows and the assets."""
+    steps = pipeline.make_pipeline(pre_selection.SelectKExtremes(k=1), optimization.EqualWeighted())
+    with pytest.raises(WeightsError, match=r"period 1 .*lost the names.*set_output\(transform="):
+        from_cross_val_predict(study(WALK, steps), RETURNS, WALK)
+    steps.set_output(transform="pandas")
+    assert len(from_cross_val_predict(study(WALK, steps), RETURNS, WALK)) == 2
+
+
+@pytest.mark.parametrize("cv", [5, None, selection.WalkForward, list(WALK.split(RETURNS))])
+def test_what_is_no_splitter(cv: Any) -> None:
+    with pytest.raises(WeightsError, match=r"cv=.* cannot split X; pass .*WalkForward\("):
+        from_cross_val_predict(study(WALK), RETURNS, cv)
+
+
+def test_a_study_is_no_schedule() -> None:
+    feed = DataFeed.from_wide(100 * (1 + RETURNS).cumprod())
+    with pytest.raises(WeightsError, match=r"a MultiPeriodPortfolio .*from_cross_val_predict"):
+        run_weights(feed, study(WALK))
+    models = [(name, optimization.EqualWeighted()) for name in "ab"]
+    both = selection.cross_val_predict(models, RETURNS, cv=WALK)
+    with pytest.raises(WeightsError, match="a Population holds 2 portfolios; pass one of them"):
+        run_weights(feed, both)
 
 
 def test_no_times() -> None:

@@ -66,7 +66,7 @@ def command(
     """Look for decisions of your pipeline that know the future.
 
     Everything after some decision times is changed in copies of the prices, and every decision up
-    to then must be the same to the last bit. The module is found in the current folder too. Exit
+    to then must be the same, but for rounding. The module is found in the current folder too. Exit
     code 1: there are leaks.
     """
     settings = None if config is None else read_settings(config)
@@ -128,14 +128,11 @@ def _cells(row: dict[str, Any]) -> list[str]:
     ]
 
 
-def _number(value: float | None) -> str:
-    return "none" if value is None else f"{value:.6g}"
-
-
 def _as_json(report: LookaheadReport) -> dict[str, Any]:
     return {
         "n_decision_times": report.n_decision_times,
         "tried": list(report.tried),
+        "n_rounded": report.n_rounded,
         "leaks": report.leaks.to_dicts(),
         "failures": report.failures.to_dicts(),
     }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ml4t.backtest.errors import InputError, nearest, shown
-from ml4t.backtest.feed.bars import Bars, times_series
+from ml4t.backtest.feed.bars import Bars, nanoseconds, times_series
 from ml4t.backtest.feed.checks import Faults
 from ml4t.backtest.feed.columns import times_of
 from ml4t.backtest.feed.frames import column_of
@@ -21,6 +22,7 @@ from ml4t.backtest.records import Ints
 
 __all__ = ["Every", "OnDates", "Schedule", "decision_bars", "every", "on_dates"]
 
+_log = logging.getLogger(__name__)
 _WHAT = "schedule"
 _NAMES = ("every_bar", "week_end", "month_start", "month_end", "quarter_end")
 _ROLLS = ("next", "previous")
@@ -95,6 +97,9 @@ def every(n: int) -> Every:
 def on_dates(dates: object, roll: str = "next") -> OnDates:
     """Decide at given dates, each moved to a bar of the feed if it is none.
 
+    Dates before the first bar of a feed and after its last one decide nothing, with either `roll`:
+    the edges of the data are no decisions. How many they are is logged.
+
     Parameters
     ----------
     dates : sequence of dates or of datetimes
@@ -102,8 +107,8 @@ def on_dates(dates: object, roll: str = "next") -> OnDates:
         whole day in the time zone of the feed. A datetime is a moment, midnight too, and is in the
         zone of the feed.
     roll : {"next", "previous"}
-        Of a date without a bar: the first bar after it, or the last one before it. Of a plain date
-        with several bars: the first one of the day ("next"), or the last ("previous").
+        Of a date between two bars: the first bar after it, or the last one before it. Of a plain
+        date with several bars: the first one of the day ("next"), or the last ("previous").
 
     Returns
     -------
@@ -113,7 +118,8 @@ def on_dates(dates: object, roll: str = "next") -> OnDates:
     Raises
     ------
     ValueError
-        For what are no dates, for none at all, for mixed zones, and for an unknown `roll`.
+        For what are no dates, for none at all, for plain dates among datetimes, for mixed zones,
+        and for an unknown `roll`.
 
     Examples
     --------
@@ -124,9 +130,12 @@ def on_dates(dates: object, roll: str = "next") -> OnDates:
     if roll not in _ROLLS:
         hint = nearest(roll, _ROLLS, most=1)
         raise InputError(f'{_WHAT}: roll={shown(roll)} is unknown{hint}; use "next" or "previous"')
+    if isinstance(dates, Iterator):
+        dates = list(dates)
     column = column_of(dates, "dates", _WHAT)
     if not len(column):
         raise InputError(f"{_WHAT}: there are no dates; pass at least one")
+    _refuse_days_among_moments(dates)
     faults = Faults(_WHAT)
     times, zone = times_of(column, False, faults)
     faults.settle()
@@ -136,6 +145,25 @@ def on_dates(dates: object, roll: str = "next") -> OnDates:
     moments = np.unique(times)
     moments.flags.writeable = False
     return OnDates(moments, are_days, zone, roll)
+
+
+def _refuse_days_among_moments(dates: Any) -> None:
+    """Raise for both in one list: the column that is made of it would hold midnights for days."""
+    # What is not equal to itself is no time at all.
+    times = [one for one in dates if isinstance(one, (date, np.datetime64)) and one == one]
+    are_days = [_is_day(one) for one in times]
+    if len(set(are_days)) > 1:
+        day, moment = (times[are_days.index(kind)] for kind in (True, False))
+        raise InputError(
+            f"{_WHAT}: {day!r} is a plain date, a whole day, and {moment!r} a moment; pass all as "
+            "dates, or all as datetimes"
+        )
+
+
+def _is_day(time: date | np.datetime64) -> bool:
+    if isinstance(time, np.datetime64):
+        return np.datetime_data(time.dtype)[0] in ("Y", "M", "W", "D")
+    return not isinstance(time, datetime)
 
 
 def decision_bars(schedule: Schedule, bars: Bars) -> NDArray[np.bool_]:
@@ -163,9 +191,8 @@ def decision_bars(schedule: Schedule, bars: Bars) -> NDArray[np.bool_]:
     Raises
     ------
     ValueError
-        For an unknown schedule, with the nearest name; for a date that has no bar to move to (after
-        the last bar with "next", before the first with "previous"), and dates of which none lies
-        in the feed; for dates in another zone than the feed; for a function that returns no bool.
+        For an unknown schedule, with the nearest name; for dates of which none lies in the feed;
+        for dates in another zone than the feed; for a function that returns no bool.
 
     Examples
     --------
@@ -213,7 +240,7 @@ def _by_name(name: str, bars: Bars) -> NDArray[np.bool_]:
     if name == "every_bar":
         return decides
     period, _, edge = name.partition("_")
-    number = _period_of(period, times_series(bars.times, bars.time_zone))
+    number = _period_of(period, bars)
     borders = number[1:] != number[:-1]
     if edge == "end":
         decides[:-1], decides[-1] = borders, False
@@ -222,15 +249,17 @@ def _by_name(name: str, bars: Bars) -> NDArray[np.bool_]:
     return decides
 
 
-def _period_of(period: str, times: pl.Series) -> Ints:
-    """Return a number for the period of each time; two periods never have the same one."""
-    if period == "week":
-        number = times.dt.iso_year().cast(pl.Int64) * 100 + times.dt.week()
-    elif period == "month":
-        number = times.dt.year().cast(pl.Int64) * 100 + times.dt.month()
-    else:
-        number = times.dt.year().cast(pl.Int64) * 100 + times.dt.quarter()
-    return number.to_numpy()
+def _period_of(period: str, bars: Bars) -> Ints:
+    """Return a number for the period of each bar; two periods never have the same one."""
+    local = bars.times
+    if bars.time_zone is not None:
+        times = times_series(local, bars.time_zone)
+        local = nanoseconds(times.dt.replace_time_zone(None))
+    moments = local.view("M8[ns]")
+    if period == "week":  # of ISO 8601: 1970-01-01 was a Thursday
+        return (moments.astype("M8[D]").astype(np.int64) + 3) // 7
+    months: Ints = moments.astype("M8[M]").astype(np.int64)
+    return months if period == "month" else months // 3
 
 
 def _at_dates(dates: OnDates, bars: Bars) -> NDArray[np.bool_]:
@@ -240,25 +269,23 @@ def _at_dates(dates: OnDates, bars: Bars) -> NDArray[np.bool_]:
         of_bars = local.to_physical().to_numpy().astype(np.int64)
     else:
         check_zone(dates.time_zone, bars.time_zone, _WHAT)
-    if dates.roll == "next":
-        at = np.searchsorted(of_bars, dates.moments, side="left")
-        astray, edge, end = at == of_bars.size, "after the last bar", -1
-        nowhere = dates.moments[-1] < of_bars[0]
-    else:
-        at = np.searchsorted(of_bars, dates.moments, side="right") - 1
-        astray, edge, end = at < 0, "before the first bar", 0
-        nowhere = dates.moments[0] > of_bars[-1]
-    if astray.any():
-        first = _moment_text(dates, int(np.argmax(astray)))
-        raise InputError(
-            f"{_WHAT}: {int(astray.sum())} dates are {edge}, {bars.timestamps[end]}, and cannot "
-            f"roll to the {dates.roll} bar, the first: {first}; drop them or add prices"
-        )
-    if nowhere:
+    is_inside = (dates.moments >= of_bars[0]) & (dates.moments <= of_bars[-1])
+    inside = dates.moments[is_inside]
+    if not inside.size:
         raise InputError(
             f"{_WHAT}: not one of {dates!r} lies in the feed, {bars.timestamps[0]} to "
             f"{bars.timestamps[-1]}; pass dates of its time"
         )
+    if inside.size < is_inside.size:
+        _log.info(
+            "schedule: %d of %d dates lie outside the feed and decide nothing",
+            is_inside.size - inside.size,
+            is_inside.size,
+        )
+    if dates.roll == "next":
+        at = np.searchsorted(of_bars, inside, side="left")
+    else:
+        at = np.searchsorted(of_bars, inside, side="right") - 1
     decides = np.zeros(bars.times.size, np.bool_)
     decides[at] = True
     return decides

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ml4t.backtest.errors import WeightsError, listed
-from ml4t.backtest.execution.weight_readers import WHAT
+from ml4t.backtest.execution.weight_readers import WHAT, refuse_study
 from ml4t.backtest.execution.weights import as_weights
 from ml4t.backtest.feed.checks import Faults, time_text
 from ml4t.backtest.feed.columns import is_number, times_of
@@ -51,6 +51,7 @@ def read_weights(source: object, time_column: str | None, asset_column: str | No
         if time_column is not None or asset_column is not None:
             raise WeightsError(f"{WHAT}: a mapping has no columns; leave their names out")
         return _read_mapping(source)
+    refuse_study(source)
     loaded = load(source, WHAT)
     faults = Faults(WHAT)
     # A column of numbers is weights, also of an asset that is called SYMBOL.

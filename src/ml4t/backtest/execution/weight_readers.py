@@ -6,7 +6,7 @@ libraries is imported here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MappingView, Sequence, Set
 from typing import Any, NamedTuple
 
 import narwhals as nw
@@ -28,9 +28,18 @@ _TAKEN = (
 
 
 def read_names(assets: object) -> tuple[str, ...]:
-    """Return asset names as plain strings; raises for what is none, and for a name there twice."""
+    """Return asset names as plain strings; raises for what is none, and for a name there twice.
+
+    Sets are refused: they come in another order in another process. Keys come in that of their
+    mapping.
+    """
     if isinstance(assets, (str, bytes)) or not isinstance(assets, Iterable):
         raise WeightsError(f"{WHAT}: assets={assets!r} must be a sequence of names")
+    if isinstance(assets, Set) and not isinstance(assets, MappingView):
+        raise WeightsError(
+            f"{WHAT}: assets= is a {type(assets).__name__}, which has no order, so nobody knows "
+            "whose weight is whose; pass a list or a tuple, in the order of the weights"
+        )
     names = tuple(assets)
     refuse_strange(names)
     if len(set(names)) < len(names):
@@ -93,8 +102,8 @@ def refuse_others(weights: Mapping[str, Any], assets: object) -> None:
     others = weights.keys() - set(names)
     if others:
         raise WeightsError(
-            f"{WHAT}: {with_nearest(sorted(others), names)} are not among assets=; drop them or "
-            "add them there"
+            f"{WHAT}: {with_nearest(sorted(others), names)} are not among the {len(names)} assets "
+            "that were given; drop them, or give them as well"
         )
 
 
@@ -111,7 +120,7 @@ _Pairs = tuple[Sequence[Any] | None, list[Any]]
 
 def _pairs_of(weights: Any) -> _Pairs:
     if isinstance(weights, (list, tuple)):
-        _refuse_portfolios(weights)
+        refuse_study(weights)
         return None, list(weights)
     if isinstance(weights, np.ndarray):
         return None, _flat(weights)
@@ -120,11 +129,7 @@ def _pairs_of(weights: Any) -> _Pairs:
         if getattr(weights, "ndim", 0) == 1:
             return list(weights.index), weights.to_numpy().tolist()
         return _of_frame(_pandas_cells(weights))
-    if hasattr(weights, "portfolios"):
-        raise WeightsError(
-            f"{WHAT}: a {type(weights).__name__} holds a portfolio for each period; make a "
-            "schedule of it with ml4t.backtest.optimizers.from_cross_val_predict"
-        )
+    refuse_study(weights)
     if hasattr(weights, "fit") and hasattr(weights, "get_params"):
         return _of_estimator(weights)
     if hasattr(weights, "weights") and hasattr(weights, "observations"):
@@ -156,11 +161,19 @@ def _flat(values: Any) -> list[Any]:
 # --- Objects of optimizers ---------------------------------------------------------------------
 
 
-def _refuse_portfolios(weights: Sequence[Any]) -> None:
-    """Raise for a list of portfolios, such as skfolio's Population: it holds many answers."""
-    if any(hasattr(item, "observations") for item in weights):
+def refuse_study(weights: Any) -> None:
+    """Raise for what skfolio's `cross_val_predict` returns, and for other sets of portfolios."""
+    if isinstance(weights, (list, tuple)):  # such as a Population
+        if any(hasattr(item, "observations") for item in weights):
+            raise WeightsError(
+                f"{WHAT}: a {type(weights).__name__} holds {len(weights)} portfolios; pass one of "
+                "them"
+            )
+    # What pandas has under such a name is a column.
+    elif hasattr(weights, "portfolios") and hasattr(weights, "observations"):
         raise WeightsError(
-            f"{WHAT}: a {type(weights).__name__} holds {len(weights)} portfolios; pass one of them"
+            f"{WHAT}: a {type(weights).__name__} holds a portfolio for each period; make a "
+            "schedule of it with ml4t.backtest.optimizers.from_cross_val_predict"
         )
 
 

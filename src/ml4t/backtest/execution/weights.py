@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ml4t.backtest.config import RebalanceConfig
 from ml4t.backtest.errors import WeightsError, listed, shown, with_nearest
 from ml4t.backtest.execution.weight_readers import (
     WHAT,
@@ -15,6 +16,7 @@ from ml4t.backtest.execution.weight_readers import (
     refuse_others,
     refuse_strange,
 )
+from ml4t.backtest.kernel.limits import adjust_weights
 from ml4t.backtest.numeric import is_finite, is_real
 from ml4t.backtest.records import Floats
 
@@ -40,8 +42,8 @@ def as_weights(weights: object, assets: Sequence[str] | None = None) -> dict[str
         - a PyPortfolioOpt object that has been solved;
         - an array, a list or a polars Series, but only together with `assets`.
     assets : sequence of str, (n_assets,), optional
-        The names of weights without labels, in their order. Weights with labels must be of
-        these assets, in any order and not of all of them.
+        The names of weights without labels, in their order (the keys of a dict have one, a set has
+        none). Weights with labels must be of these assets, in any order and not of all of them.
 
     Returns
     -------
@@ -52,8 +54,8 @@ def as_weights(weights: object, assets: Sequence[str] | None = None) -> dict[str
     ------
     ValueError
         For None, a weight that is not a finite number (NaN, infinity, a string, a bool), a name
-        that is not a string, a name that is there twice, weights without labels, and an
-        optimizer that failed or was not run; the message names the offenders.
+        that is not a string, a name that is there twice, weights without labels, `assets` in no
+        order, and an optimizer that failed or was not run; the message names the offenders.
 
     Examples
     --------
@@ -90,6 +92,30 @@ def as_weights(weights: object, assets: Sequence[str] | None = None) -> dict[str
 def _pairs(weights: Mapping[str, Any], names: list[str]) -> str:
     """Write some of the weights for a message."""
     return listed([f"{name}={shown(weights[name])}" for name in names])
+
+
+def adjusted_weights(weights: Mapping[str, float], rules: RebalanceConfig) -> dict[str, float]:
+    """Return the target weights that a plan makes of requested ones: without what it forbids.
+
+    Shorts that are not allowed are 0, caps are kept, and exposures scaled (rule 3 of a plan). It
+    does not depend on the account.
+
+    Parameters
+    ----------
+    weights : mapping of asset to weight
+        Finite.
+    rules : RebalanceConfig
+
+    Returns
+    -------
+    dict of str to float
+        Sorted by name.
+    """
+    names = sorted(weights)
+    values = np.array([weights[name] for name in names], np.float64)
+    none = np.zeros((2, len(names)), np.int64)  # adjustments that were made, what is held back
+    adjust_weights(values, none[0], none[1], rules.params)
+    return dict(zip(names, values.tolist(), strict=True))
 
 
 def weights_vector(

@@ -12,7 +12,7 @@ import polars as pl
 
 from ml4t.backtest.errors import DataError, listed
 from ml4t.backtest.feed.bars import Bars, times_series
-from ml4t.backtest.records import Floats
+from ml4t.backtest.records import Floats, Ints
 
 _FIELDS = ("open", "high", "low", "close", "volume", "vwap")
 
@@ -177,8 +177,7 @@ class BarData(Mapping[str, Bar]):
             Naive if the prices came so, else in their zone.
         """
         _check_count("times", n_bars)
-        chosen = self._bars.times[max(0, self._row + 1 - n_bars) : self._row + 1]
-        return times_series(chosen, self._bars.time_zone)
+        return times_series(*moments_of(self, n_bars))
 
     def _vector(self, field: str) -> Floats:
         values: Floats = self._matrix(field)[self._row]
@@ -206,6 +205,12 @@ def place_of(data: BarData) -> tuple[Bars, int]:
     For the calendar of a schedule and for records alone: the feed holds the future.
     """
     return data._bars, data._row
+
+
+def moments_of(data: BarData, n_bars: int) -> tuple[Ints, str | None]:
+    """Return `BarData.times` as UTC nanoseconds, read-only, and their zone (None: naive)."""
+    bars, row = data._bars, data._row
+    return bars.times[max(0, row + 1 - n_bars) : row + 1], bars.time_zone
 
 
 def _check_count(what: str, n_bars: object) -> None:

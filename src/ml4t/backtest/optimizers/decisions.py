@@ -2,7 +2,8 @@
 
 Columns of such a table: ``time`` (UTC nanoseconds), ``what`` ("weight", "order", "cancel", or
 "signal" and its name), ``asset``, ``nth`` (of its kind at that time), ``weight`` (null where there
-is none) and ``detail`` (what else was decided, as text).
+is none), the numbers of an order (``quantity``, ``limit_price``, ``stop_price``; null where there
+are none) and ``detail`` (what else was decided, as text).
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ from ml4t.backtest.result import BacktestResult
 from ml4t.backtest.strategy import Strategy
 
 KEYS = ["time", "what", "asset", "nth"]
-_COLUMNS = [*KEYS, "weight", "detail"]
+#: What an order says in numbers besides its weight.
+OF_ORDERS = ["quantity", "limit_price", "stop_price"]
+_NO_ORDER = [pl.lit(None, pl.Float64).alias(name) for name in OF_ORDERS]
 #: The number of a bar that is after all others.
 _ALL = np.iinfo(np.int64).max
 
@@ -182,6 +185,7 @@ def _of_matrix(times: Any, assets: tuple[str, ...], matrix: Any, what: str) -> p
         "asset",
         pl.lit(0, pl.Int64).alias("nth"),
         pl.col("weight").fill_nan(None),
+        *_NO_ORDER,
         "detail",
     )
 
@@ -221,6 +225,7 @@ def _of_plans(result: BacktestResult) -> pl.DataFrame:
         "asset",
         pl.col("plan_idx").cast(pl.Int64).alias("nth"),
         pl.col("requested_weight").fill_nan(None).alias("weight"),
+        *_NO_ORDER,
         pl.lit("").alias("detail"),
     )
 
@@ -231,7 +236,6 @@ def _of_orders(result: BacktestResult, feed: DataFeed) -> pl.DataFrame:
     bar = np.searchsorted(bars.times, nanoseconds(orders["created_at"]))
     column = np.array([bars.index[asset] for asset in orders["asset"]], np.int64)
     equity = result.equity["equity"].to_numpy()
-    told = ["side", "quantity", "order_type", "limit_price", "stop_price"]
     sign = pl.when(pl.col("side") == "buy").then(1.0).otherwise(-1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         per_share = pl.Series(bars.mark[bar, column] / equity[bar])
@@ -241,7 +245,8 @@ def _of_orders(result: BacktestResult, feed: DataFeed) -> pl.DataFrame:
         "asset",
         pl.col("order_id").cast(pl.Int64).alias("nth"),
         (sign * pl.col("quantity") * per_share).fill_nan(None).alias("weight"),
-        pl.struct(told).struct.json_encode().alias("detail"),
+        *OF_ORDERS,
+        pl.concat_str("order_type", "side", separator=" ").alias("detail"),
     )
 
 
@@ -254,5 +259,6 @@ def _of_cancels(result: BacktestResult) -> pl.DataFrame:
         "asset",
         pl.col("order_id").cast(pl.Int64).alias("nth"),
         pl.lit(None, pl.Float64).alias("weight"),
+        *_NO_ORDER,
         pl.lit("").alias("detail"),
     )

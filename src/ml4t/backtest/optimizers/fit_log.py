@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from ml4t.backtest.feed.bars import times_series
@@ -56,7 +57,14 @@ class FitLog:
         }
 
     def _frame(self, rows: list[tuple[Any, ...]], columns: Mapping[str, Any]) -> pl.DataFrame:
-        schema = {"timestamp": pl.Int64, **columns}
-        frame = pl.DataFrame(rows, schema=schema, orient="row")
-        times = times_series(frame["timestamp"].to_numpy(), self._zone)
-        return frame.with_columns(times)
+        by_column = zip(*rows, strict=True) if rows else iter([()] * (len(columns) + 1))
+        times = times_series(np.array(next(by_column), np.int64), self._zone)
+        return pl.DataFrame(
+            [
+                times,
+                *(
+                    pl.Series(name, values, dtype)
+                    for (name, dtype), values in zip(columns.items(), by_column, strict=True)
+                ),
+            ]
+        )

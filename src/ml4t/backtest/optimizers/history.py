@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
@@ -10,9 +11,9 @@ import numpy as np
 import polars as pl
 
 from ml4t.backtest.errors import ConfigError, InputError, MissingExtraError, nearest, shown
-from ml4t.backtest.feed.bars import nanoseconds
-from ml4t.backtest.feed.view import BarData
-from ml4t.backtest.records import Floats
+from ml4t.backtest.feed.bars import times_series
+from ml4t.backtest.feed.view import BarData, moments_of
+from ml4t.backtest.records import Floats, Ints
 
 VALUES = ("prices", "returns", "log_returns")
 FRAMES = ("pandas", "polars")
@@ -23,35 +24,45 @@ class Past(NamedTuple):
 
     Attributes
     ----------
-    times : polars.Series of Datetime("ns"), (n_rows,)
-        The last one is now.
+    times : (n_rows,) int64
+        UTC nanoseconds; the last one is now.
+    time_zone : str or None
+        None: the times are naive.
     assets : tuple of str
         Sorted by name.
     values : (n_rows, n_assets) float64
         Prices, returns or log returns; complete.
     """
 
-    times: pl.Series
+    times: Ints
+    time_zone: str | None
     assets: tuple[str, ...]
     values: Floats
 
     def to_polars(self) -> pl.DataFrame:
         """Return a wide frame: ``timestamp``, and a column an asset."""
-        return pl.DataFrame(
-            [self.times, *pl.DataFrame(self.values, list(self.assets), orient="row")]
-        )
+        times = times_series(self.times, self.time_zone)
+        return pl.DataFrame([times, *pl.DataFrame(self.values, list(self.assets), orient="row")])
 
     def to_pandas(self) -> Any:
         """Return a wide frame indexed by time."""
         # An extra, and slow to import.
         import pandas as pd  # noqa: PLC0415
 
-        index = pd.DatetimeIndex(nanoseconds(self.times).view("M8[ns]"))
-        zone = getattr(self.times.dtype, "time_zone", None)
-        if zone is not None:
-            index = index.tz_localize("UTC").tz_convert(zone)
-        index.name = self.times.name
-        return pd.DataFrame(self.values, index=index, columns=list(self.assets), copy=False)
+        index = pd.DatetimeIndex(self.times.view("M8[ns]"), name="timestamp")
+        if self.time_zone is not None:
+            index = index.tz_localize("UTC").tz_convert(self.time_zone)
+        # A view: whoever names the columns names those of one frame.
+        columns = _pandas_labels(self.assets).view()
+        return pd.DataFrame(self.values, index=index, columns=columns, copy=False)
+
+
+@lru_cache(maxsize=16)
+def _pandas_labels(assets: tuple[str, ...]) -> Any:
+    """Return names as a pandas index; to make one takes as long as the rest of a frame."""
+    import pandas as pd  # noqa: PLC0415
+
+    return pd.Index(list(assets))
 
 
 class Selection(NamedTuple):
@@ -161,6 +172,9 @@ class HistoryRules:
             )
             return Selection(None, problem, {})
         there = closes > 0.0  # False for NaN
+        if there.all():  # as nearly always; the same as below with less work
+            prices = np.array(closes[before:], order="F")
+            return Selection(self._past(prices, data.assets, data), "", {})
         filled = _filled(closes, there)[before:]
         there = there[before:]
         known = filled > 0.0
@@ -181,26 +195,28 @@ class HistoryRules:
             return Selection(None, "no asset has enough history", excluded)
         # An asset is known from its first bar on, so the latest start is where all are complete.
         start = int(len(filled) - n_known[columns].min())
-        prices = filled[start:, columns]  # a copy: a function may write into what it is given
-        times = data.times(len(prices) - extra)
+        prices = np.array(filled[start:, columns], order="F")
         assets = tuple(data.assets[i] for i in columns.tolist())
-        return Selection(Past(times, assets, self._values_of(prices)), "", excluded)
+        return Selection(self._past(prices, assets, data), "", excluded)
 
     def to_frame(self, past: Past) -> Any:
         """Return the past as the frame that was asked for."""
         return past.to_pandas() if self.frame == "pandas" else past.to_polars()
 
-    def _values_of(self, prices: Floats) -> Floats:
-        if self.values == "prices":
-            return prices
-        ratio = prices[1:] / prices[:-1]
-        return ratio - 1.0 if self.values == "returns" else np.log(ratio)
+    def _past(self, prices: Floats, assets: tuple[str, ...], data: BarData) -> Past:
+        """Return what is made of prices; they are no view, since a function may write into them.
+
+        An asset's values lie together: the order in memory can change the last bit of a fit.
+        """
+        values = prices
+        if self.values != "prices":
+            ratio = prices[1:] / prices[:-1]
+            values = ratio - 1.0 if self.values == "returns" else np.log(ratio)
+        return Past(*moments_of(data, len(values)), assets, values)
 
 
 def _filled(closes: Floats, there: Any) -> Floats:
     """Carry prices forward; NaN before the first."""
-    if there.all():
-        return closes
     rows = np.arange(len(closes))[:, None]
     last = np.maximum.accumulate(np.where(there, rows, -1), axis=0)
     carried: Floats = np.where(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,11 +15,14 @@ from ml4t.backtest.errors import InputError, shown
 from ml4t.backtest.execution.decision_times import Schedule
 from ml4t.backtest.feed.bars import Bars, times_series
 from ml4t.backtest.optimizers.decisions import KEYS, Reader
+from ml4t.backtest.optimizers.differences import differences
 from ml4t.backtest.optimizers.perturbed import original
 from ml4t.backtest.progress import tracked
 from ml4t.backtest.records import Ints
 
 _SHOWN = 10
+#: Of the largest weight: what rounding may become where a pipeline makes it larger.
+_SMALL = 1e-6
 
 
 @dataclass(frozen=True, repr=False)
@@ -35,6 +38,9 @@ class LookaheadReport:
         "signal" and its name, whose value stands for the weight), ``change`` ("values" or "rows")
         and ``changed_after``: data later than this were changed, of several such times the last
         one. So the pipeline has looked farther ahead than from ``decision_time`` to this.
+        ``difference``: of the weights, absolute (null: a side has none); ``detail_before``,
+        ``detail_after``: what else differs, such as a limit price or a signal that is text (null:
+        nothing).
     failures : DataFrame
         A row for each copy with which `build`, or the run of what it returned, raised: ``change``,
         ``changed_after``, ``error``. Nothing was compared then. A pipeline that knows no gaps fails
@@ -43,12 +49,16 @@ class LookaheadReport:
         The decision times after which the data were changed.
     n_decision_times : int
         How many times decide.
+    n_rounded : int
+        How many decisions differed by no more than 1e-12 of their size. They are no leaks: sums
+        that are added up in another order differ so.
     """
 
     leaks: pl.DataFrame
     failures: pl.DataFrame
     tried: tuple[datetime, ...]
     n_decision_times: int
+    n_rounded: int
 
     @property
     def headline(self) -> str:
@@ -61,6 +71,8 @@ class LookaheadReport:
                 f"since build raised, the first: {first['change']} after "
                 f"{first['changed_after']} changed, {first['error']}"
             )
+        if self.n_rounded:
+            tried += f"; {self.n_rounded} decisions differ by rounding alone"
         if self.leaks.is_empty():
             return f"no leak found, {tried}"
         at = self.leaks["decision_time"].n_unique()
@@ -69,15 +81,45 @@ class LookaheadReport:
     def __repr__(self) -> str:
         """Say what was found, with the first leaks."""
         lines = [f"LookaheadReport: {self.headline}"]
-        for row in self.leaks.head(_SHOWN).iter_rows(named=True):
+        if _are_small(self.leaks):
+            largest: Any = self.leaks["difference"].max()
             lines.append(
-                f"  {row['decision_time']} {row['asset']} {row['what']}: "
-                f"{_number(row['weight_before'])} -> {_number(row['weight_after'])} "
+                f"  No weight differs by more than {largest:.1g}: rounding "
+                "that a pipeline makes larger (single precision, a solver that stops early, a "
+                "division by almost nothing), or a weak dependence on later data"
+            )
+        for row in self.leaks.head(_SHOWN).iter_rows(named=True):
+            before, after = before_and_after(row)
+            lines.append(
+                f"  {row['decision_time']} {row['asset']} {row['what']}: {before} -> {after} "
                 f"({row['change']} after {row['changed_after']} changed)"
             )
         if self.leaks.height > _SHOWN:
             lines.append(f"  and {self.leaks.height - _SHOWN} more in .leaks")
         return "\n".join(lines)
+
+
+def before_and_after(leak: Mapping[str, Any]) -> tuple[str, str]:
+    """Return both sides of a row of `LookaheadReport.leaks` as texts that can be told apart."""
+    weights = [leak["weight_before"], leak["weight_after"]]
+    numbers = [None if weight is None else f"{weight:.6g}" for weight in weights]
+    if numbers[0] == numbers[1] and weights[0] != weights[1]:
+        numbers = [repr(weight) for weight in weights]
+    details = [leak["detail_before"], leak["detail_after"]]
+    before, after = (
+        ", ".join(part for part in side if part is not None) or "none"
+        for side in zip(numbers, details, strict=True)
+    )
+    return before, after
+
+
+def _are_small(leaks: pl.DataFrame) -> bool:
+    """Whether all leaks are numbers that hardly differ."""
+    if leaks.is_empty() or leaks["difference"].has_nulls() or leaks["detail_before"].count():
+        return False
+    size = pl.max_horizontal(pl.col("weight_before", "weight_after").abs()).max()
+    by_kind = leaks.group_by("what").agg(is_small=pl.col("difference").max() <= _SMALL * size)
+    return bool(by_kind["is_small"].all())
 
 
 def check_lookahead(
@@ -92,9 +134,11 @@ def check_lookahead(
     """Look for decisions that know the future.
 
     For each of some decision times, everything after it is changed in a copy of the prices, `build`
-    is called with the copy, and every decision up to that time must be the same to the last bit.
-    There are two copies for each: one with other values, and one in which later bars of single
-    assets are missing, while the times and the last bar of each asset stay.
+    is called with the copy, and every decision up to that time must be the same. There are two
+    copies for each: one with other values, and one in which later bars of single assets are
+    missing, while the times and the last bar of each asset stay. Numbers are the same if they
+    differ by no more than 1e-12 of their size (that of the largest weight of that time), as those
+    of sums that are added up in another order do.
 
     Parameters
     ----------
@@ -176,7 +220,7 @@ def check_lookahead(
                     last = error
                     continue
                 columns = [pl.lit(value).alias(name) for name, value in labels.items()]
-                found.append(_differences(before, after).with_columns(columns))
+                found.append(differences(before, after).with_columns(columns))
     if not found:
         last.add_note(
             "ml4t.backtest: check_lookahead called build on prices with another future, after "
@@ -184,11 +228,15 @@ def check_lookahead(
         )
         raise last
     moments = times_series(tried, source.bars.time_zone).to_list()
+    differing = pl.concat(found)
+    leaking = differing.filter(~pl.col("is_rounding"))
+    rounded = differing.filter("is_rounding").join(leaking, on=KEYS, how="anti")
     return LookaheadReport(
-        leaks=_leaks(pl.concat(found), source.bars),
+        leaks=_leaks(leaking, source.bars),
         failures=_failures(failures, source.bars),
         tried=tuple(moments),
         n_decision_times=times.size,
+        n_rounded=rounded.n_unique(KEYS),
     )
 
 
@@ -198,31 +246,23 @@ def _whole(name: str, value: Any, least: int) -> int:
     return int(value)
 
 
-def _differences(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
-    """Return the decisions that only one side has, or that differ; NaN is nowhere in them."""
-    both = before.join(after, on=KEYS, how="full", coalesce=True, suffix="_after")
-    return both.filter(
-        pl.col("detail").ne_missing(pl.col("detail_after"))
-        | pl.col("weight").ne_missing(pl.col("weight_after"))
-    ).select(*KEYS, pl.col("weight").alias("weight_before"), "weight_after")
-
-
 def _check_repeats(base: pl.DataFrame, again: pl.DataFrame, bars: Bars) -> None:
-    differing = _differences(base, again).sort(KEYS)
+    differing = differences(base, again).filter(~pl.col("is_rounding")).sort(KEYS)
     if differing.height:
         row = differing.row(0, named=True)
+        first, second = before_and_after(row)
         raise InputError(
             f"build: called twice with the same prices it decides otherwise in {differing.height} "
             f"cases, the first: {_text(row['time'], bars)} {row['asset']} "
-            f"{_number(row['weight_before'])} and {_number(row['weight_after'])}; fix its random "
-            "seeds, and keep nothing from one call to the next"
+            f"{first} and {second}; fix its random seeds, and keep nothing from one call to the "
+            "next"
         )
 
 
 def _decision_times(base: pl.DataFrame, bars: Bars) -> Ints:
     """Return the times that decide and after which there are prices."""
     decided = base.filter(
-        (pl.col("what") == "order")
+        pl.col("what").is_in(["order", "cancel"])
         | ((pl.col("what") == "weight") & pl.col("weight").is_not_null())
     )
     times: Ints = decided["time"].unique().sort().to_numpy()
@@ -240,9 +280,13 @@ def _sampled(times: Ints, bars: Bars, samples: int, rng: np.random.Generator) ->
     if times.size <= samples:
         return times
     bar = np.maximum(np.searchsorted(bars.times, times, side="right") - 1, 0)
-    comes_later = bars.last_bars[None, :] > bar[:, None]
-    has_gap = (np.isnan(bars.close[bar]) & comes_later).any(axis=1)
-    first = _draw(np.flatnonzero(has_gap), samples // 2, rng)
+    is_gap = np.isnan(bars.close[bar]) & (bars.last_bars > bar[:, None])
+    # The bars before a listing are many, and would hide the few of a gap between two bars.
+    is_inside = (is_gap & (bars.first_bars < bar[:, None])).any(axis=1)
+    inside, before = np.flatnonzero(is_inside), np.flatnonzero(is_gap.any(axis=1) & ~is_inside)
+    half = samples // 2
+    first = _draw(inside, half - min(half // 2, before.size), rng)
+    first = np.concatenate([first, _draw(before, half - first.size, rng)])
     others = np.setdiff1d(np.arange(times.size), first)
     chosen = np.concatenate([first, _draw(others, samples - first.size, rng)])
     chosen.sort()
@@ -269,6 +313,7 @@ def _leaks(found: pl.DataFrame, bars: Bars) -> pl.DataFrame:
             _moments(found["time"], bars).alias("decision_time"),
             *found.select("asset", "weight_before", "weight_after", "what", "change"),
             _moments(found["changed_after"], bars),
+            *found.select("difference", "detail_before", "detail_after"),
         ]
     )
 
@@ -285,7 +330,3 @@ def _moments(times: pl.Series, bars: Bars) -> pl.Series:
 
 def _text(time: int, bars: Bars) -> str:
     return str(times_series(np.array([time]), bars.time_zone)[0])
-
-
-def _number(value: float | None) -> str:
-    return "none" if value is None else f"{value:.6g}"

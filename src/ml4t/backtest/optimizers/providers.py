@@ -7,12 +7,16 @@ from collections.abc import Callable, Mapping
 from itertools import compress
 from typing import Any
 
+import numpy as np
+
 from ml4t.backtest.errors import InputError, shown
 from ml4t.backtest.execution.inputs import usable_price
-from ml4t.backtest.execution.weights import as_weights
+from ml4t.backtest.execution.weights import as_weights, weights_vector
 from ml4t.backtest.feed.view import BarData
 from ml4t.backtest.optimizers.asking import FittedWeights, PlainWeights
+from ml4t.backtest.optimizers.fitting import weights_of
 from ml4t.backtest.optimizers.history import HistoryRules, Past
+from ml4t.backtest.records import Floats
 
 
 class _Call:
@@ -28,7 +32,7 @@ class _Call:
     ) -> tuple[dict[str, float], str]:
         history = self._rules.to_frame(past)
         arguments = (history, dict(current or {})) if self._wants_current else (history,)
-        return as_weights(self._function(*arguments), past.assets), ""
+        return weights_of(self._function(*arguments), past), ""
 
 
 class CallableWeights(FittedWeights):
@@ -59,12 +63,16 @@ class CallableWeights(FittedWeights):
     on_failure : {"raise", "hold", "previous", "equal", "cash"} or WeightProvider
         What is done where the function raises, returns None or weights that cannot be used (NaN,
         assets that it was not given), or takes too long. "hold": no rebalance. "previous": the
-        weights of the last decision, no rebalance before the first. "equal": equal weights of the
-        assets in the history. "cash": everything is sold. A provider is asked instead, and may have
-        an `on_failure` of its own.
+        weights of the last decision of the run, whoever of a chain made it; no rebalance before the
+        first. "equal": equal weights of the assets in the history. "cash": everything is sold. A
+        provider is asked instead, and may have an `on_failure` of its own.
     time_limit : float, optional
         Seconds that a fit may take. The function then runs in a worker process, and must be one
         that can be sent there: defined at the top of a module.
+    cutoff : float
+        Fitted weights whose absolute value is below it, such as the 1e-7 that solvers return for
+        none of an asset, become 0.0: an exit, which no threshold skips. The rest is not scaled up.
+        0: no weight is changed.
 
     Raises
     ------
@@ -90,12 +98,13 @@ class CallableWeights(FittedWeights):
         max_missing: int = 0,
         on_failure: object = "raise",
         time_limit: float | None = None,
+        cutoff: float = 0.0,
     ) -> None:
         wants = _wants_current(function)
         rules = HistoryRules(lookback, values, frame, min_history, max_missing)
         name = str(getattr(function, "__name__", type(function).__name__))
         task = _Call(function, rules, wants)
-        super().__init__(task, rules, name, wants, on_failure, time_limit)
+        super().__init__(task, rules, name, wants, on_failure, time_limit, cutoff)
 
     def __repr__(self) -> str:
         """One line: function and look-back."""
@@ -130,6 +139,12 @@ class FixedWeights(PlainWeights):
         """Return the weights, whatever `data` and `broker` are."""
         return dict(self._weights)
 
+    def rows(self, assets: tuple[str, ...], closes: Floats) -> Floats:
+        """Return a row of the weights for each decision; see `PlainWeights.rows`."""
+        index = {name: i for i, name in enumerate(assets)}
+        row = weights_vector(self._weights, assets, index)
+        return np.tile(row, (len(closes), 1))
+
 
 class EqualWeights(PlainWeights):
     """Equal target weights, summing to 1, of all assets that have a bar at the decision.
@@ -143,14 +158,23 @@ class EqualWeights(PlainWeights):
     def get_weights(self, data: Any, broker: Any = None) -> dict[str, float]:
         """Return equal weights of the assets in `data` that have a price; `broker` is not read."""
         if isinstance(data, BarData):
-            there = data.close > 0.0
-            assets = data.assets
-            if not there.all():
-                assets = tuple(compress(assets, there.tolist()))
+            assets, closes = data.assets, data.close
         else:
-            prices = {asset: usable_price(asset, bar["close"]) for asset, bar in data.items()}
-            assets = tuple(sorted(asset for asset, price in prices.items() if price > 0.0))
-        return dict.fromkeys(assets, 1.0 / len(assets)) if assets else {}
+            assets = tuple(sorted(data))
+            prices = [usable_price(asset, data[asset]["close"]) for asset in assets]
+            closes = np.array(prices, np.float64)
+        (row,) = self.rows(assets, closes[None])
+        there = ~np.isnan(row)
+        if not there.all():
+            assets, row = tuple(compress(assets, there.tolist())), row[there]
+        return dict(zip(assets, row.tolist(), strict=True))
+
+    def rows(self, assets: tuple[str, ...], closes: Floats) -> Floats:
+        """Return equal weights of what has a price at each decision; see `PlainWeights.rows`."""
+        there = closes > 0.0  # False for NaN
+        n_there = there.sum(axis=1)
+        equal = 1.0 / np.maximum(n_there, 1)
+        return np.where(there, equal[:, None], np.nan)
 
 
 def _wants_current(function: object) -> bool:

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ml4t.backtest.config import BacktestConfig, as_config
 from ml4t.backtest.engine import Engine
-from ml4t.backtest.errors import WeightsError
-from ml4t.backtest.execution.alignment import AlignedSchedule
-from ml4t.backtest.execution.decision_times import Schedule, decision_bars
+from ml4t.backtest.execution.decision_times import Schedule
 from ml4t.backtest.execution.rebalancer import WeightProvider
 from ml4t.backtest.execution.triggers import DriftTrigger
-from ml4t.backtest.execution.weights import weights_vector
-from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.feed.datafeed import as_feed
 from ml4t.backtest.feed.market import check_columns
-from ml4t.backtest.feed.view import BarData
-from ml4t.backtest.optimizers.asking import decide, name_of, reset, uses_account
+from ml4t.backtest.optimizers.ahead import check_can_be_parallel, decided_ahead, n_processes
+from ml4t.backtest.optimizers.asking import uses_account
 from ml4t.backtest.optimizers.fit_log import FitLog
 from ml4t.backtest.optimizers.weight_strategy import WeightStrategy
-from ml4t.backtest.progress import tracked
-from ml4t.backtest.records import Floats
 from ml4t.backtest.replay import traded
 from ml4t.backtest.result import BacktestResult
 
@@ -32,6 +24,7 @@ def run_provider(
     config: BacktestConfig | None = None,
     trigger: DriftTrigger | None = None,
     progress: bool = False,
+    n_jobs: int = 1,
 ) -> BacktestResult:
     """Ask a weight provider over the whole feed, and trade what it says.
 
@@ -54,6 +47,12 @@ def run_provider(
     progress : bool
         Show how many bars, or decisions, are done on the standard error stream; needs the extra
         ``cli``.
+    n_jobs : int
+        Fits at a time, each in a worker process; -1: as many as there are cores. For
+        `SkfolioWeights` and `CallableWeights` that do not look at the account, and can be sent to
+        a process: functions are defined at the top of a module, and a script runs its own part
+        under ``if __name__ == "__main__":``. The result is the same, but for the seconds of
+        `optimizations`. See the notes.
 
     Returns
     -------
@@ -64,7 +63,9 @@ def run_provider(
     ------
     ValueError
         For prices, schedules and configs that cannot be used, a provider without `get_weights`, and
-        weights of an asset that the feed does not have.
+        weights of an asset that the feed does not have. With `n_jobs` for a provider whose fits
+        cannot be done side by side: it, or the `trigger`, looks at the account, a cost model of
+        your own is in the way, its `get_weights` is not ours, or it cannot be sent to a process.
 
     Warns
     -----
@@ -73,6 +74,15 @@ def run_provider(
     RebalanceWarning
         If thresholds keep rebalances from increasing positions by more than 5 % of equity: for
         each of them in an `Engine`, else once.
+
+    Notes
+    -----
+    With `n_jobs` failures are dealt with in order of time after the fits: a policy such as
+    "previous", or another provider that is asked instead, sees what it would have seen. A function
+    must give the same answer whatever it was asked before. An object that has changed with a call
+    raises; what a function keeps in global variables, and a random generator without a seed,
+    cannot be seen: each process has its own. A `time_limit` holds for each fit. Workers are ended
+    with the run, also by Ctrl-C.
 
     Examples
     --------
@@ -87,36 +97,13 @@ def run_provider(
     settings = as_config(config)
     feed = as_feed(prices)
     strategy = WeightStrategy(provider, schedule, trigger=trigger)
-    if trigger is not None or uses_account(provider) or not settings.costs.is_compiled:
+    n_workers = n_processes(n_jobs)
+    decides_first = trigger is None and not uses_account(provider) and settings.costs.is_compiled
+    if n_jobs != 1:
+        check_can_be_parallel(provider, trigger, settings)
+    if not decides_first:
         return Engine(feed, strategy, settings).run(progress)
     check_columns(feed.bars, settings)
     log = FitLog()
-    aligned = _decided(provider, schedule, feed.bars, log, progress)
+    aligned = decided_ahead(provider, schedule, feed.bars, log, progress, n_workers)
     return traded(feed.bars, aligned, settings, log.tables(), stacklevel=2)
-
-
-def _decided(
-    provider: WeightProvider, schedule: Schedule, bars: Bars, log: FitLog, progress: bool
-) -> AlignedSchedule:
-    """Ask a provider that does not look at the account at every bar of the schedule."""
-    row_of_bar = np.full(bars.times.size, -1, np.int64)
-    rows: list[Floats] = []
-    at = np.flatnonzero(decision_bars(schedule, bars)).tolist()
-    reset(provider)
-    try:
-        with tracked(at, len(at), "decisions", progress) as shown:
-            for bar in shown:
-                weights = decide(provider, BarData(bars, bar), None, log)
-                if weights is None:
-                    continue
-                row_of_bar[bar] = len(rows)
-                try:
-                    rows.append(weights_vector(weights, bars.assets, bars.index))
-                except WeightsError as error:
-                    error.add_note(f"ml4t.backtest: {name_of(provider)} at {bars.timestamps[bar]}")
-                    raise
-    finally:
-        reset(provider)
-    matrix = np.array(rows, np.float64).reshape(len(rows), len(bars.assets))
-    matrix.flags.writeable = row_of_bar.flags.writeable = False
-    return AlignedSchedule(row_of_bar, matrix)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ml4t.backtest.errors import WeightsError
+from ml4t.backtest.errors import WeightsError, shown
 from ml4t.backtest.execution.schedule import WeightSchedule
 from ml4t.backtest.execution.weights import as_weights
 
@@ -42,16 +42,24 @@ def from_cross_val_predict(multi_period_portfolio: Any, X: Any, cv: Any) -> Weig
     ------
     ValueError
         For a `Population` (several paths, as `CombinatorialPurgedCV` gives), an `X` without
-        times, an `X` or `cv` that does not make these periods, a period that trains on bars after
-        its first test row, and a period whose optimization failed (`FailedPortfolio`): its number
-        and its first and last test row are named.
+        times, a `cv` that is a number or None (scikit-learn makes folds of it, which do not walk
+        forward), an `X` or `cv` that does not make these periods, portfolios without the names of
+        their assets, a period that trains on bars after its first test row, and a period whose
+        optimization failed (`FailedPortfolio`): its number and its first and last test row are
+        named.
 
     Notes
     -----
     The weights are decided at the close of the stamp. Without purging skfolio holds them from that
     close on, which is `ExecutionMode.SAME_BAR`; `NEXT_BAR` trades at the next bar, as an account
-    that needs the close to decide must. Purged rows leave that time in skfolio's own returns: do
-    not count it twice with `WeightSchedule.shift`.
+    that needs the close to decide must.
+
+    With ``purged_size=n``, skfolio holds them from the close `n` bars after the stamp on. An
+    account has no reason to wait: what purging keeps out of the training is the overlap of returns
+    that an estimate of its error must not have, and the weights are known at the stamp. So the
+    schedule trades `n` bars earlier than skfolio does, and earns something else.
+    ``schedule.shift(n, feed.timestamps)`` trades when skfolio does: use it to compare the account
+    with the study, and not to be more careful.
 
     Examples
     --------
@@ -63,6 +71,11 @@ def from_cross_val_predict(multi_period_portfolio: Any, X: Any, cv: Any) -> Weig
     """
     periods = _periods(multi_period_portfolio)
     times = _times(X)
+    if isinstance(cv, type) or not callable(getattr(cv, "split", None)):
+        raise WeightsError(
+            f"weights: cv={shown(cv)} cannot split X; pass the cross-validator of the call of "
+            "cross_val_predict, such as WalkForward(train_size=252, test_size=21)"
+        )
     splits = list(cv.split(X))
     if len(splits) != len(periods):
         raise WeightsError(
@@ -73,6 +86,12 @@ def from_cross_val_predict(multi_period_portfolio: Any, X: Any, cv: Any) -> Weig
     for number, (portfolio, split) in enumerate(zip(periods, splits, strict=True), 1):
         train, test = split[:2]
         where = _name(number, portfolio)
+        if not hasattr(getattr(portfolio, "X", None), "columns"):
+            raise WeightsError(
+                f"weights of {where}: its returns have lost the names of assets and the times, as "
+                "the steps of a pipeline give arrays; call "
+                'pipeline.set_output(transform="pandas") before cross_val_predict'
+            )
         if not np.array_equal(np.asarray(times[np.ravel(test)]), portfolio.observations):
             raise WeightsError(f"weights of {where}: these are not the test rows of cv; {_SAME}")
         end = int(np.max(train))

@@ -120,9 +120,8 @@ class WeightStrategy(Strategy):
         if self._targets is None:
             return None
         effective = self.executor.effective_weights(data, broker)
-        if (self.executor.config or broker.config.rebalance).unmentioned == "hold":
-            effective = {name: w for name, w in effective.items() if name in self._targets}
-        return trigger.weights_to_send(self._targets, effective, weights is not None, data)
+        rules = self.executor.config or broker.config.rebalance
+        return trigger.weights_to_send(self._targets, effective, weights is not None, data, rules)
 
     def on_end(self, broker: Broker) -> None:
         """End the worker process of the provider, if it has one."""
