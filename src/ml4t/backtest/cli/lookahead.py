@@ -122,8 +122,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
         moment_text(row["decision_time"]),
         row["asset"],
         row["what"],
-        _number(row["weight_before"]),
-        _number(row["weight_after"]),
+        *before_and_after(row),
         f"{row['change']} after {moment_text(row['changed_after'])}",
     ]
 
