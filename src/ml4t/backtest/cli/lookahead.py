@@ -25,6 +25,7 @@ from ml4t.backtest.cli.output import (
 )
 from ml4t.backtest.cli.settings import read_settings
 from ml4t.backtest.optimizers import LookaheadReport, check_lookahead
+from ml4t.backtest.optimizers.lookahead import before_and_after
 
 EXAMPLES = (
     "check-lookahead mymodule:build prices.parquet",
