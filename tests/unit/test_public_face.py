@@ -16,15 +16,14 @@ import pytest
 
 import ml4t.backtest
 from ml4t.backtest import (
+    analysis,
     attribution,
-    benchmark,
     costs,
     enums,
     errors,
     metrics,
     optimizers,
     report,
-    tracking,
 )
 
 NAMES = [
@@ -117,10 +116,10 @@ def public() -> Iterator[tuple[str, Any]]:
     for name in ml4t.backtest.__all__:
         if name != "__version__":
             yield name, getattr(ml4t.backtest, name)
-    for face in (optimizers, attribution, metrics, report):
+    for face in (optimizers, attribution, analysis, metrics, report):
         for name in face.__all__:
             yield name, getattr(face, name)
-    for module in (benchmark, costs, enums, errors, tracking):
+    for module in (costs, enums, errors):
         for name, found in vars(module).items():
             is_ours = getattr(found, "__module__", None) == module.__name__
             if is_ours and callable(found) and not name.startswith("_"):

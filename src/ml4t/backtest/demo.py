@@ -13,8 +13,8 @@ from datetime import datetime
 import polars as pl
 
 from ml4t.backtest import metrics
+from ml4t.backtest.analysis.benchmark import Benchmark, as_benchmark
 from ml4t.backtest.attribution import Bridge
-from ml4t.backtest.benchmark import Benchmark, as_benchmark
 from ml4t.backtest.config import BacktestConfig, RebalanceConfig
 from ml4t.backtest.costs import PercentCommission
 from ml4t.backtest.enums import ExecutionMode

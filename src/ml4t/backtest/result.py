@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Self
 import polars as pl
 
 from ml4t.backtest import storage
-from ml4t.backtest.benchmark import as_benchmark
-from ml4t.backtest.contributions import contributions_frame
+from ml4t.backtest.analysis.benchmark import as_benchmark
+from ml4t.backtest.analysis.contributions import contributions_frame
+from ml4t.backtest.analysis.round_trips import round_trips_frame
+from ml4t.backtest.analysis.run_figures import RunFigures
+from ml4t.backtest.analysis.tracking import Tracking, track
+from ml4t.backtest.analysis.weight_frames import weights_frame
 from ml4t.backtest.html_tables import html_facts
-from ml4t.backtest.round_trips import round_trips_frame
-from ml4t.backtest.run_figures import RunFigures
 from ml4t.backtest.run_summary import rows_of_summary
 from ml4t.backtest.run_tables import RunTables
-from ml4t.backtest.tracking import Tracking, track
-from ml4t.backtest.weight_frames import weights_frame
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ml4t.backtest.analysis.fill_records import fill_records, filled_at_once
 from ml4t.backtest.config import BacktestConfig
 from ml4t.backtest.enums import Unmentioned
 from ml4t.backtest.execution.alignment import AlignedSchedule
 from ml4t.backtest.feed.bars import Bars, nanoseconds
-from ml4t.backtest.fill_records import fill_records, filled_at_once
 from ml4t.backtest.frames import RunFrames, codes_of
 from ml4t.backtest.kernel.outcome import gather_outcome
 from ml4t.backtest.records import FILL, Bools, Floats, Ints, Records

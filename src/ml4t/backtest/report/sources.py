@@ -7,12 +7,12 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from ml4t.backtest.analysis.benchmark import Benchmark, as_benchmark
+from ml4t.backtest.analysis.tracking import Tracking
 from ml4t.backtest.attribution.bridge import Bridge
-from ml4t.backtest.benchmark import Benchmark, as_benchmark
 from ml4t.backtest.errors import BacktestError
 from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.result import BacktestResult
-from ml4t.backtest.tracking import Tracking
 
 _NO_PROMISE = "No weights were ever requested, so there is no promise to compare the account with."
 

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ml4t.backtest.analysis.tracking import Tracking
 from ml4t.backtest.formats import counted, day, money, percent
 from ml4t.backtest.report import style
 from ml4t.backtest.report.libraries import go
 from ml4t.backtest.report.sections import StaticTable
 from ml4t.backtest.report.thin import kept_points, thinning_note
-from ml4t.backtest.tracking import Tracking
 from ml4t.backtest.words import reason_in_words
 
 _TITLE = "Distance from the target weights"

@@ -6,10 +6,10 @@ from typing import Any
 
 import polars as pl
 
+from ml4t.backtest.analysis.tracking import Tracking
 from ml4t.backtest.formats import counted, percent
 from ml4t.backtest.report import style
 from ml4t.backtest.report.libraries import go
-from ml4t.backtest.tracking import Tracking
 
 _TITLE = "Turnover a year"
 _NO_PLAN = "There was no rebalance, so nothing was asked for."

@@ -20,8 +20,8 @@ from ml4t.backtest import (
     TargetWeightExecutor,
     run_weights,
 )
+from ml4t.backtest.analysis.tracking import Tracking
 from ml4t.backtest.costs import FixedCommission, PercentCommission, PercentSlippage
-from ml4t.backtest.tracking import Tracking
 
 Rows = dict[int, dict[str, float]]
 CLOSE: Values = {"A": [10.0, 10.0, 12.0, 15.0], "B": [20.0, 20.0, 25.0, 20.0]}

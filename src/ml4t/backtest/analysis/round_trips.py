@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from ml4t.backtest.analysis.excursions import extremes
+from ml4t.backtest.analysis.fill_records import fill_records, filled_at_close, marks_at_end
 from ml4t.backtest.config import BacktestConfig
 from ml4t.backtest.errors import InputError, nearest, shown
-from ml4t.backtest.excursions import extremes
 from ml4t.backtest.feed.bars import Bars
-from ml4t.backtest.fill_records import fill_records, filled_at_close, marks_at_end
 from ml4t.backtest.frames import RunFrames, bars_of
 from ml4t.backtest.kernel.accounting import round_trips
 from ml4t.backtest.kernel.lots import pair_lots

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from ml4t.backtest import metrics
-from ml4t.backtest.benchmark import Benchmark
+from ml4t.backtest.analysis.benchmark import Benchmark
 from ml4t.backtest.feed.bars import nanoseconds
 from ml4t.backtest.frames import RunFrames
 from ml4t.backtest.metrics.arrays import checked_periods

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from ml4t.backtest.analysis.fill_records import fill_records, filled_at_once
+from ml4t.backtest.analysis.weight_frames import PlanRows, held_at
 from ml4t.backtest.config import BacktestConfig
 from ml4t.backtest.enums import ExecutionMode, OrderStatus, Reason
 from ml4t.backtest.execution.triggers import NO_DRIFT
-from ml4t.backtest.fill_records import fill_records, filled_at_once
 from ml4t.backtest.frames import RunFrames
 from ml4t.backtest.kernel.costs import estimate_costs
 from ml4t.backtest.records import Bools, Floats, Ints
-from ml4t.backtest.weight_frames import PlanRows, held_at
 
 # Rows that want no trade, or want none any more.
 _SETTLED = (Reason.AT_TARGET, Reason.HELD, Reason.CANCELLED_ONLY)

@@ -23,9 +23,9 @@ from ml4t.backtest import (
     WeightSchedule,
     run_weights,
 )
+from ml4t.backtest.analysis.weight_frames import KINDS
 from ml4t.backtest.costs import PercentCommission
 from ml4t.backtest.errors import InputError, WeightsError
-from ml4t.backtest.weight_frames import KINDS
 
 Rows = dict[int, dict[str, float]]
 CLOSE: Values = {"A": [10.0, 10.0, 12.0, 15.0], "B": [20.0, 20.0, 25.0, 20.0]}

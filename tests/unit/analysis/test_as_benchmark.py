@@ -15,7 +15,7 @@ import pytest
 
 from helpers import Diary, buy, day, run_script
 from ml4t.backtest import BacktestConfig, BacktestResult, Broker, Strategy, run_backtest
-from ml4t.backtest.benchmark import Benchmark, as_benchmark
+from ml4t.backtest.analysis.benchmark import Benchmark, as_benchmark
 from ml4t.backtest.errors import DataError
 
 SAME_BAR = BacktestConfig(initial_cash=1_000.0, execution_mode="same_bar")

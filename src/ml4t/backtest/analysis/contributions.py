@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from ml4t.backtest.analysis.fill_records import fill_records, values_at_end
 from ml4t.backtest.config import BacktestConfig
-from ml4t.backtest.fill_records import fill_records, values_at_end
 from ml4t.backtest.frames import RunFrames
 from ml4t.backtest.records import Floats
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ml4t.backtest.excursions import extremes
+from ml4t.backtest.analysis.excursions import extremes
 
 NAN = float("nan")
 

@@ -8,12 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from ml4t.backtest.config import BacktestConfig
-from ml4t.backtest.errors import InputError, shown
-from ml4t.backtest.execution.triggers import NO_DRIFT
-from ml4t.backtest.frames import RunFrames
-from ml4t.backtest.numeric import is_finite, is_real
-from ml4t.backtest.rebalance_outcomes import (
+from ml4t.backtest.analysis.rebalance_outcomes import (
     STATUSES,
     Rebalances,
     distances,
@@ -21,7 +16,12 @@ from ml4t.backtest.rebalance_outcomes import (
     outcomes_frame,
     skipped_frame,
 )
-from ml4t.backtest.weight_frames import held_at
+from ml4t.backtest.analysis.weight_frames import held_at
+from ml4t.backtest.config import BacktestConfig
+from ml4t.backtest.errors import InputError, shown
+from ml4t.backtest.execution.triggers import NO_DRIFT
+from ml4t.backtest.frames import RunFrames
+from ml4t.backtest.numeric import is_finite, is_real
 
 __all__ = ["Tracking"]
 
