@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from ml4t.backtest.errors import DataError, InputError, listed, nearest, shown
-from ml4t.backtest.feed.bars import Bars, nanoseconds, times_series
+from ml4t.backtest.feed.bars import Bars, nanoseconds, times_series, zone_of
 from ml4t.backtest.feed.checks import Faults, time_text
 from ml4t.backtest.feed.frames import load
 from ml4t.backtest.feed.signals import check_zone
@@ -150,7 +150,7 @@ def as_benchmark(source: object, result: Run, prices: object | None = None) -> B
         several columns of levels, and for the name of no asset.
     """
     table = result.equity
-    times, zone = nanoseconds(table["timestamp"]), _zone_of(table["timestamp"])
+    times, zone = nanoseconds(table["timestamp"]), zone_of(table["timestamp"])
     if times.size == 0:
         raise DataError(f"{_WHAT}: the result has no bars that anything could be compared with")
     if isinstance(source, Benchmark):
@@ -173,7 +173,7 @@ def _read(source: object, result: Run, prices: object | None) -> Benchmark:
     if isinstance(equity, pl.DataFrame):  # a column of a pandas frame is none
         stamps = equity["timestamp"]
         levels = equity["equity"].to_numpy()
-        return Benchmark("other run", nanoseconds(stamps), _zone_of(stamps), levels)
+        return Benchmark("other run", nanoseconds(stamps), zone_of(stamps), levels)
     if isinstance(source, str):
         bars = _bars_with(source, result, prices)
         if bars is not None:
@@ -255,8 +255,3 @@ def _nothing_common(read: Benchmark, times: Ints, zone: str | None) -> DataError
 def _range(times: Ints, zone: str | None) -> str:
     ends = times_series(times[[0, -1]], zone)
     return f"{ends[0]} to {ends[1]}"
-
-
-def _zone_of(stamps: pl.Series) -> str | None:
-    kind = stamps.dtype
-    return kind.time_zone if isinstance(kind, pl.Datetime) else None

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ml4t.backtest.errors import DataError, listed
+from ml4t.backtest.feed.bars import zone_of
 from ml4t.backtest.feed.checks import Faults
 from ml4t.backtest.feed.text import is_missing, parse_numbers, parse_times
 from ml4t.backtest.numeric import is_real
@@ -70,7 +71,7 @@ def times_of(column: pl.Series, is_text: bool, faults: Faults) -> tuple[Ints, st
     beyond = (ends.dt.year() < _FIRST_YEAR) | (ends.dt.year() > _LAST_YEAR)
     if beyond.any():
         raise _beyond(what, ends.filter(beyond)[0])
-    zone = column.dtype.time_zone if isinstance(column.dtype, pl.Datetime) else None
+    zone = zone_of(column)
     column = column.cast(pl.Datetime("ns", zone))
     return column.to_physical().to_numpy().astype(np.int64, copy=True), zone
 
