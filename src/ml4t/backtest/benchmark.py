@@ -14,8 +14,10 @@ import polars as pl
 from ml4t.backtest.errors import DataError, InputError, listed, nearest, shown
 from ml4t.backtest.feed.bars import Bars, nanoseconds, times_series, zone_of
 from ml4t.backtest.feed.checks import Faults, time_text
-from ml4t.backtest.feed.frames import load
+from ml4t.backtest.feed.columns import find_column
+from ml4t.backtest.feed.frames import is_frame, load
 from ml4t.backtest.feed.signals import check_zone
+from ml4t.backtest.feed.table import TIME_COLUMNS
 from ml4t.backtest.feed.wide import read_wide
 from ml4t.backtest.metrics import simple_returns
 from ml4t.backtest.records import Bools, Floats, Ints
@@ -207,9 +209,15 @@ def _read_frame(source: object) -> Benchmark:
     if getattr(source, "ndim", 0) == 1 and hasattr(source, "index") and hasattr(source, "to_frame"):
         series: Any = source
         source = series.to_frame(_WHAT if series.name is None else str(series.name))
+    if not isinstance(source, (str, os.PathLike)) and not is_frame(source):
+        raise InputError(
+            f"{_WHAT}: {shown(source)} is nothing to compare with; pass the name of an asset, a "
+            "frame with a time column and one of levels, the path of one, or another result"
+        )
     loaded = load(source, _WHAT)
     faults = Faults(_WHAT)
-    table = read_wide(loaded, _WHAT, None, faults)
+    time_column = find_column(loaded.frame.columns, TIME_COLUMNS, None, _WHAT, None)
+    table = read_wide(loaded, _WHAT, time_column, faults)
     if len(table.assets) != 1:
         raise DataError(
             f"{_WHAT}: the frame has {len(table.assets)} columns of levels: "

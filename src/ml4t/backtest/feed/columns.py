@@ -24,14 +24,18 @@ _TIMES = "Bring all times to one zone first"
 
 
 def find_column(
-    columns: Iterable[str], candidates: tuple[str, ...], given: str | None, what: str, option: str
+    columns: Iterable[str],
+    candidates: tuple[str, ...],
+    given: str | None,
+    what: str,
+    option: str | None,
 ) -> str:
     """Return the column that was named, or the first that has one of the known names.
 
     Raises
     ------
     ValueError
-        Listing the columns there are and the option that names one.
+        Listing the columns there are and the option that names one, where there is an option.
     """
     present = list(columns)
     if given is not None:
@@ -44,7 +48,7 @@ def find_column(
             return by_name[candidate]
     raise DataError(
         f"{what}: no column {' or '.join(candidates)}; columns found: {_found(present)}. "
-        f"Name it with {option}=..."
+        + ("Give it one of these names" if option is None else f"Name it with {option}=...")
     )
 
 
