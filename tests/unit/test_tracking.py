@@ -119,7 +119,7 @@ def test_close_by_close() -> None:
 
 
 def test_days_are_those_of_the_calendar_of_the_bars() -> None:
-    # Closes every 8 hours: 1, 2, 2, 2, 3 and 3 January in New York, 2 to 4 January by UTC. Half of
+    # Closes every 8 hours: 1, 2, 2, 2, 3 and 3 January in New York, two days by UTC. Half of
     # equity is wanted in A; what was bought at the first close is far above that from the third on.
     stamps = pl.datetime_range(
         datetime(2024, 1, 2, 4), datetime(2024, 1, 3, 20), "8h", time_zone="UTC", eager=True
