@@ -1072,10 +1072,13 @@ BENCHMARKS: dict[str, tuple[Any, tuple[str, ...]]] = {
     ),
     "no columns": (TWO_LEVELS.select("date"), ("no columns besides 'date'",)),
     "no rows": (levels([], []), ("benchmark: the frame has no rows",)),
-    "no times": (TWO_LEVELS.select("index"), ("benchmark: no column timestamp or date",)),
+    "no times": (
+        TWO_LEVELS.select("index"),
+        ("benchmark: no column timestamp or date", "found: 'index'. Give it one of these names"),
+    ),
     "the same time twice": (
         levels([*DAYS, day(4)], [*LEVELS, 1.0]),
-        ("duplicate times of benchmark", "2024-01-05"),
+        ("benchmark: times that appear more than once: 1, the first: 2024-01-05",),
     ),
     "strings": (
         TWO_LEVELS.select("date", index=pl.lit("x")),
@@ -1083,8 +1086,11 @@ BENCHMARKS: dict[str, tuple[Any, tuple[str, ...]]] = {
     ),
     "no asset": ("AA", ("benchmark: 'AA' is no asset of the feed (nearest: 'A')", "'A', 'B'")),
     "no file": ("bench.csv", ("benchmark: 'bench.csv' is no asset of the feed", "and no file")),
-    "no dataframe": (3.5, ("benchmark: a float is not a dataframe",)),
-    "an array": (np.ones(5), ("benchmark: a ndarray is not a dataframe",)),
+    "no dataframe": (
+        3.5,
+        ("benchmark: 3.5 is nothing to compare with; pass the name of an asset, a frame", "result"),
+    ),
+    "an array": (np.ones(5), ("benchmark: array([1.", "is nothing to compare with")),
 }
 
 

@@ -11,7 +11,7 @@ import polars as pl
 from ml4t.backtest.enums import Coded, OrderStatus, OrderType, Reason
 from ml4t.backtest.errors import DataError
 from ml4t.backtest.execution.plan import names_of, rows_frame
-from ml4t.backtest.feed.bars import NEVER, Bars, bars_until, nanoseconds, times_series
+from ml4t.backtest.feed.bars import NEVER, Bars, bars_until, nanoseconds, times_series, zone_of
 from ml4t.backtest.feed.datafeed import as_feed
 from ml4t.backtest.kernel import accounting
 from ml4t.backtest.ledger.ledger import Ledger
@@ -284,7 +284,7 @@ def bars_of(frames: RunFrames, prices: object | None) -> Bars:
         gone_from[codes_of(ended["asset"], bars.assets)] = at
         bars = bars_until(bars, len(times), gone_from)
     if bars.fingerprint != frames.fingerprint:
-        zone = getattr(times.dtype, "time_zone", None)
+        zone = zone_of(times)
         span = f" from {times[0]} to {times[-1]}" if len(times) else ""
         zones = f", in the zone {bars.time_zone} where the run has {zone}"
         raise DataError(

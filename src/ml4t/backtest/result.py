@@ -136,7 +136,8 @@ class BacktestResult(RunTables):
             - mae, mfe: the maximum adverse (<= 0) and favourable (>= 0) excursion while it was
               held, as fractions of the average cost of a unit at that time (by "fifo": of
               `entry_price`). For a long: the lowest low, the highest high, over that cost, less 1;
-              for a short the other way around. 0 where the price was never on that side;
+              for a short the other way around. 0 where the price was never on that side, null where
+              it is beyond all floats;
             - is_open.
 
         Raises
@@ -150,8 +151,9 @@ class BacktestResult(RunTables):
         its close (SAME_BAR, ``fill_price="close"``, market-on-close) counts whole for what was held
         before, and not for what is held after. Of a fill before the close it is the other way
         around: an entry sees all of its bar, an exit nothing of it. That is so at the open; inside
-        the bar (limits, stops, hl2, vwap) it is an assumption, as nobody knows the time. The price
-        of an exit itself always counts.
+        the bar (limits, stops, hl2, vwap) it is an assumption, as nobody knows the time. So fills
+        inside a bar come before those at its close, whatever their sequence. The price of an exit
+        itself always counts.
         """
         return round_trips_frame(self._frames, self.config, method, prices)
 

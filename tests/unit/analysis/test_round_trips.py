@@ -210,6 +210,69 @@ def test_which_bars_count(
         check(result.round_trips(method), mae=[mae], mfe=[mfe])
 
 
+#: 11 at every close but the first; in bar 2 from 5 to 20.
+SWING: dict[str, Values] = {
+    "close": {"A": [10.0, 11.0, 11.0, 11.0]},
+    "open": {"A": [10.0, 11.0, 11.0, 11.0]},
+    "high": {"A": [10.0, 11.0, 20.0, 11.0]},
+    "low": {"A": [10.0, 11.0, 5.0, 11.0]},
+}
+ALL_OF_IT = (5 / 11 - 1, 20 / 11 - 1)
+
+
+@pytest.mark.parametrize(
+    ("actions", "lots", "trips"),
+    [
+        # 10 of bar 1 are sold inside bar 2, and 5 bought at its close: neither saw it.
+        (
+            {0: buy("A", 10), 1: both(submit(10, "sell", "limit", limit_price=12.0), buy("A", 5))},
+            [(0.0, 12 / 11 - 1), (0.0, 0.0)],
+            [(0.0, 12 / 11 - 1)],
+        ),
+        # Only 3 of them are sold: the other 7 saw all of it.
+        (
+            {0: buy("A", 10), 1: both(submit(3, "sell", "limit", limit_price=12.0), buy("A", 5))},
+            [(0.0, 12 / 11 - 1), ALL_OF_IT, (0.0, 0.0)],
+            [ALL_OF_IT],
+        ),
+        # 10 are bought inside it at 6, before 5 at its close, which come first in sequence.
+        (
+            {1: both(submit(10, "buy", "limit", limit_price=6.0), buy("A", 5))},
+            [(0.0, 0.0), (5 / 6 - 1, 20 / 6 - 1)],
+            [(5 / 6 - 1, 20 / 6 - 1)],
+        ),
+        # 5 are bought inside it before 10 are sold at its close: two trips, both saw it.
+        (
+            {0: buy("A", 10), 1: both(submit(5, "buy", "limit", limit_price=6.0), sell("A", 10))},
+            [ALL_OF_IT, (5 / 6 - 1, 20 / 6 - 1)],
+            [ALL_OF_IT, (5 / 6 - 1, 20 / 6 - 1)],
+        ),
+        # 5 are bought at its close and sold inside it: by the clock they were never there.
+        (
+            {1: both(buy("A", 5), submit(5, "sell", "limit", limit_price=12.0))},
+            [(0.0, 12 / 11 - 1)],
+            [(0.0, 12 / 11 - 1)],
+        ),
+    ],
+)
+def test_a_bar_in_which_orders_fill_before_its_close_and_at_it(
+    actions: dict[int, Action], lots: list[tuple[float, float]], trips: list[tuple[float, float]]
+) -> None:
+    result = run(actions, SWING, fill_price="close")
+    for method, expected in (("fifo", lots), ("average", trips)):
+        found = result.round_trips(method)
+        check(found, mae=[worst for worst, _ in expected], mfe=[best for _, best in expected])
+
+
+def test_ratios_beyond_all_floats_are_not_known() -> None:
+    # bought at 1e-300; 1e300 is 1e600 times as much
+    result = run({0: buy("A", 10)}, {"close": {"A": [1e-300, 1e-300, 1e300]}})
+    for method in ("average", "fifo"):
+        frame = result.round_trips(method)
+        check(frame, mae=[0.0], mfe=[None], exit_price=[1e300])
+        assert frame["return"].to_list() == [None]
+
+
 def test_a_gap_to_the_exit_counts() -> None:
     bars = {**BARS, "open": {"A": [10.0, 10.0, 7.0, 12.0]}, "low": {"A": [10.0, 9.0, 7.0, 11.0]}}
     # sold at 7, below all that was seen before

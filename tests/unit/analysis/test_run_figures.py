@@ -261,6 +261,19 @@ def test_months_are_those_of_the_zone() -> None:
     assert found["feb"].to_list() == [None]
 
 
+def test_months_of_bars_in_an_hour_that_comes_twice() -> None:
+    # Berlin goes back from 3:00 to 2:00 on 27 October 2024: bars every half hour, by UTC
+    stamps = pl.datetime_range(
+        datetime(2024, 10, 26), datetime(2024, 11, 1), "30m", time_zone="UTC", eager=True
+    ).dt.convert_time_zone("Europe/Berlin")
+    # 10 until 31 October, 22:30 UTC, and then 11: 23:00 UTC is midnight there
+    closes = [10.0] * (len(stamps) - 3) + [11.0] * 3
+    frame = pl.DataFrame({"timestamp": stamps, "asset": "A", "close": closes})
+    weights = pl.DataFrame({"timestamp": stamps[:1], "A": [1.0]})
+    found = run_weights(frame, weights, SAME_BAR).monthly_returns()
+    assert found.select("oct", "nov", "total").row(0) == pytest.approx((0.0, 0.1, 0.1))
+
+
 # ---------------------------------------------------------------------- bad input
 
 

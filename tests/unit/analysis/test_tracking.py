@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,24 @@ def test_close_by_close() -> None:
         "Tracking(2 rebalances, 2 executed and 0 in part, 2 of 4 days out of the band of 5.00%, "
         "average distance 17.94%)"
     )
+
+
+def test_days_are_those_of_the_calendar_of_the_bars() -> None:
+    # Closes every 8 hours: 1, 2, 2, 2, 3 and 3 January in New York, two days by UTC. Half of
+    # equity is wanted in A; what was bought at the first close is far above that from the third on.
+    stamps = pl.datetime_range(
+        datetime(2024, 1, 2, 4), datetime(2024, 1, 3, 20), "8h", time_zone="UTC", eager=True
+    ).dt.convert_time_zone("America/New_York")
+    closes = [10.0, 10.0, 20.0, 20.0, 20.0, 10.0]
+    prices = pl.DataFrame({"timestamp": stamps, "asset": "A", "close": closes})
+    config = BacktestConfig(initial_cash=1_000.0, execution_mode="same_bar")
+    weights = pl.DataFrame({"timestamp": stamps[:1], "A": [0.5]})
+    found = run_weights(prices, weights, config).tracking()
+    check(found.over_time, out_of_band=[False, False, True, True, True, False])
+    assert [time.day for time in found.over_time["timestamp"]] == [1, 2, 2, 2, 3, 3]
+    assert found.days_out_of_band == found.summary["days_out_of_band"] == 2
+    assert found.summary["days"] == 3
+    assert "2 of 3 days out of the band" in repr(found)
 
 
 def test_the_band_itself_is_not_out_of_it() -> None:
@@ -379,7 +398,9 @@ def test_without_a_rebalance() -> None:
     engine = Engine(feed_of(CLOSE), Script({0: stop}))
     with pytest.raises(RuntimeError, match="stopped"):
         engine.run()
-    assert "average distance nan" in repr(nothing(engine.result))
+    assert "0 of 0 days out of the band of 5.00%, average distance n/a)" in repr(
+        nothing(engine.result)
+    )
 
 
 def test_one_bar() -> None:

@@ -65,7 +65,11 @@ def test_closes_of_one_level() -> None:
         (DOWNLOAD.rename(columns={"Close": "Last"}), {}, "one must hold fields"),
         (pd.concat({"x": DOWNLOAD}, axis=1), {}, "3 levels"),
         (DOWNLOAD.xs("AAPL", axis=1, level=1), {}, "the fields of one asset"),
-        (DOWNLOAD["Close"].iloc[[0, 0]], {}, "duplicate times of close"),
+        (
+            DOWNLOAD["Close"].iloc[[0, 0]],
+            {},
+            "prices: times of close that appear more than once: 1",
+        ),
     ],
 )
 def test_unusable_downloads(frame: object, options: dict[str, str], match: str) -> None:

@@ -148,3 +148,9 @@ def test_what_is_not_known() -> None:
 def test_bad_settings(setting: str, value: object) -> None:
     with pytest.raises(ValueError, match=f"{setting}="):
         metrics.bootstrap_interval(np.array([0.1, 0.2]), np.mean, **{setting: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("figure", [None, "volatility", 0.5])
+def test_a_figure_is_a_function(figure: object) -> None:
+    with pytest.raises(ValueError, match=r"figure=.*: must be a function of returns"):
+        metrics.bootstrap_interval(np.array([0.1, 0.2]), figure)  # type: ignore[arg-type]

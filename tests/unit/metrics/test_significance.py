@@ -68,6 +68,17 @@ def test_the_expected_maximum_is_about_right() -> None:
     assert metrics.expected_max_sharpe(20, 0.0) == 0.0
 
 
+def test_more_trials_than_a_float_tells_from_one_less() -> None:
+    # scipy.stats: norm.isf(p) and norm.isf(p / e) for p = 1e-16 and 1e-300
+    for n, first, second in (
+        (10**16, 8.222082216130435, 8.34114294690668),
+        (10**300, 37.0470962993612, 37.07405954619438),
+    ):
+        expected = 2.0 * ((1.0 - np.euler_gamma) * first + np.euler_gamma * second)
+        assert metrics.expected_max_sharpe(n, 4.0) == pytest.approx(expected, rel=1e-9)
+    assert math.isnan(metrics.expected_max_sharpe(10**400, 4.0))
+
+
 def test_what_is_not_known() -> None:
     assert math.isnan(metrics.probabilistic_sharpe_ratio(np.zeros(0), 252.0))
     assert math.isnan(metrics.probabilistic_sharpe_ratio(np.array([0.1, 0.2, 0.0]), 252.0))
@@ -82,6 +93,8 @@ def test_what_is_not_known() -> None:
 def test_bad_numbers() -> None:
     for call, said in (
         (lambda: metrics.sharpe_probability(0.1, 1), "n_returns=1: must be at least 2"),
+        (lambda: metrics.sharpe_probability("1", 9), "sharpe='1': must be a number"),  # type: ignore[arg-type]
+        (lambda: metrics.sharpe_probability(0.1, 9, None), "skewness=None: must be"),  # type: ignore[arg-type]
         (lambda: metrics.expected_max_sharpe(0, 1.0), "n_trials=0: must be at least 1"),
         (lambda: metrics.expected_max_sharpe(2.5, 1.0), "n_trials=2.5: must be a whole number"),  # type: ignore[arg-type]
         (lambda: metrics.expected_max_sharpe(5, -1.0), "sharpe_variance=-1.0"),

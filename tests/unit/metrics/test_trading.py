@@ -43,6 +43,8 @@ def test_exposure() -> None:
     gross = np.array([0.0, 0.5, 1.0])
     assert metrics.exposure(gross) == 0.5
     assert metrics.time_in_market(gross) == pytest.approx(2.0 / 3.0)
+    # the sum is beyond all floats
+    assert math.isnan(metrics.exposure(np.array([1e308] * 3)))
     for unknown in (NONE, np.array([0.5, math.nan])):
         assert math.isnan(metrics.exposure(unknown))
         assert math.isnan(metrics.time_in_market(unknown))

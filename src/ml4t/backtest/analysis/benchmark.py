@@ -12,10 +12,12 @@ import numpy as np
 import polars as pl
 
 from ml4t.backtest.errors import DataError, InputError, listed, nearest, shown
-from ml4t.backtest.feed.bars import Bars, nanoseconds, times_series
+from ml4t.backtest.feed.bars import Bars, nanoseconds, times_series, zone_of
 from ml4t.backtest.feed.checks import Faults, time_text
-from ml4t.backtest.feed.frames import load
+from ml4t.backtest.feed.columns import find_column
+from ml4t.backtest.feed.frames import is_frame, load
 from ml4t.backtest.feed.signals import check_zone
+from ml4t.backtest.feed.table import TIME_COLUMNS
 from ml4t.backtest.feed.wide import read_wide
 from ml4t.backtest.metrics import simple_returns
 from ml4t.backtest.records import Bools, Floats, Ints
@@ -150,7 +152,7 @@ def as_benchmark(source: object, result: Run, prices: object | None = None) -> B
         several columns of levels, and for the name of no asset.
     """
     table = result.equity
-    times, zone = nanoseconds(table["timestamp"]), _zone_of(table["timestamp"])
+    times, zone = nanoseconds(table["timestamp"]), zone_of(table["timestamp"])
     if times.size == 0:
         raise DataError(f"{_WHAT}: the result has no bars that anything could be compared with")
     if isinstance(source, Benchmark):
@@ -173,7 +175,7 @@ def _read(source: object, result: Run, prices: object | None) -> Benchmark:
     if isinstance(equity, pl.DataFrame):  # a column of a pandas frame is none
         stamps = equity["timestamp"]
         levels = equity["equity"].to_numpy()
-        return Benchmark("other run", nanoseconds(stamps), _zone_of(stamps), levels)
+        return Benchmark("other run", nanoseconds(stamps), zone_of(stamps), levels)
     if isinstance(source, str):
         bars = _bars_with(source, result, prices)
         if bars is not None:
@@ -207,9 +209,15 @@ def _read_frame(source: object) -> Benchmark:
     if getattr(source, "ndim", 0) == 1 and hasattr(source, "index") and hasattr(source, "to_frame"):
         series: Any = source
         source = series.to_frame(_WHAT if series.name is None else str(series.name))
+    if not isinstance(source, (str, os.PathLike)) and not is_frame(source):
+        raise InputError(
+            f"{_WHAT}: {shown(source)} is nothing to compare with; pass the name of an asset, a "
+            "frame with a time column and one of levels, the path of one, or another result"
+        )
     loaded = load(source, _WHAT)
     faults = Faults(_WHAT)
-    table = read_wide(loaded, _WHAT, None, faults)
+    time_column = find_column(loaded.frame.columns, TIME_COLUMNS, None, _WHAT, None)
+    table = read_wide(loaded, _WHAT, time_column, faults)
     if len(table.assets) != 1:
         raise DataError(
             f"{_WHAT}: the frame has {len(table.assets)} columns of levels: "
@@ -255,8 +263,3 @@ def _nothing_common(read: Benchmark, times: Ints, zone: str | None) -> DataError
 def _range(times: Ints, zone: str | None) -> str:
     ends = times_series(times[[0, -1]], zone)
     return f"{ends[0]} to {ends[1]}"
-
-
-def _zone_of(stamps: pl.Series) -> str | None:
-    kind = stamps.dtype
-    return kind.time_zone if isinstance(kind, pl.Datetime) else None

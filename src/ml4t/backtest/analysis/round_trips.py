@@ -16,16 +16,17 @@ from ml4t.backtest.feed.bars import Bars
 from ml4t.backtest.frames import RunFrames, bars_of
 from ml4t.backtest.kernel.accounting import round_trips
 from ml4t.backtest.kernel.lots import pair_lots
-from ml4t.backtest.records import LOT, TRADE, TRIP_STATE, Bools, Floats, Ints, Records
+from ml4t.backtest.records import LOT, TRADE, TRIP_STATE, Floats, Ints, Records
 
 
 @dataclass(frozen=True)
 class _Fills:
     """The fills of a run, and what it takes to follow a position from one to the next.
 
-    `edge` (n_fills,) is the first bar whose whole range what is held after a fill goes through;
-    what was held before it has gone through all bars before. `mark` (n_assets,) are the marks at
-    the end, `n_bars` is how many there are.
+    `edge` (n_fills,) is the first bar whose whole range what is bought in a fill goes through, and
+    the first one that what is sold in it does not: the next bar for a fill at the close, else its
+    own. The open comes first, and when in its bar a limit or a stop fills is not known. `mark`
+    (n_assets,) are the marks at the end, `n_bars` is how many there are.
     """
 
     records: Records
@@ -110,26 +111,11 @@ def round_trips_frame(
     records, assets = fill_records(frames)
     fills = _Fills(
         records=records,
-        edge=_edges(records, filled_at_close(records, frames, config)),
+        edge=records["bar"] + filled_at_close(records, frames, config).astype(np.int64),
         mark=marks_at_end(frames, assets),
         n_bars=frames.equity.height,
     )
     return _as_frame(METHODS[method](fills), fills, assets, frames, bars)
-
-
-def _edges(fills: Records, at_close: Bools) -> Ints:
-    """Return `_Fills.edge`: the bar of a fill, the next one where it was at the close.
-
-    What is bought before the close goes through all of its bar, and what is sold before it through
-    none of it: the open comes first, and when in its bar a limit or a stop fills is not known.
-    """
-    edge = fills["bar"].astype(np.int64) + at_close
-    # A market order at the close comes before a limit in the sequence of the fills.
-    by_asset = np.argsort(fills["asset"], kind="stable")
-    after_all = np.int64(edge.max(initial=0) + 1)
-    ranked = fills["asset"][by_asset] * after_all + edge[by_asset]
-    edge[by_asset] = np.maximum.accumulate(ranked) - fills["asset"][by_asset] * after_all
-    return edge
 
 
 def _at_average_cost(fills: _Fills) -> _Trips:
@@ -140,8 +126,8 @@ def _at_average_cost(fills: _Fills) -> _Trips:
     by_asset = np.argsort(records["asset"], kind="stable")
     goes_on = np.diff(records["asset"][by_asset]) == 0
     before, after = by_asset[:-1][goes_on], by_asset[1:][goes_on]
-    stop = np.full(n, fills.n_bars)
-    stop[before] = fills.edge[after]
+    previous = np.full(n, -1)
+    previous[after] = before
     side = np.sign(state["quantity"])
     held = np.flatnonzero(side)
     reduces = side[before] * records["quantity"][after] < 0.0
@@ -170,20 +156,51 @@ def _at_average_cost(fills: _Fills) -> _Trips:
         commission=trades["commission"],
         slippage=trades["slippage"],
         n_fills=trades["n_fills"],
-        held=_Held(
-            row=state["trade"][held],
-            asset=records["asset"][held],
-            side=side[held],
-            cost=state["cost"][held],
-            start=fills.edge[held],
-            stop=stop[held],
-        ),
+        held=_held_over_time(fills, trades, state, previous),
         sold=_Sold(
             row=state["trade"][before],
             side=side[before],
             cost=state["cost"][before],
             price=records["price"][after],
         ),
+    )
+
+
+def _held_over_time(fills: _Fills, trades: Records, state: Records, previous: Ints) -> _Held:
+    """Return what every trip at average cost held, and what it had cost, in the order of time.
+
+    In a bar, market orders come first in the sequence of the fills, also those that fill at its
+    close, after its limits and stops. Every trip is followed again by itself, by the clock.
+    `previous` (n_fills,) is the fill of the same asset before each, -1 for none.
+    """
+    records, n = fills.records, fills.records.size
+    was = np.where(previous >= 0, state["quantity"][previous], 0.0)
+    # What takes a position through zero belongs to two trips.
+    crossing = np.flatnonzero(was * state["quantity"] < 0.0)
+    fill = np.concatenate([np.arange(n), crossing])
+    trip = np.concatenate([state["trade"], state["trade"][previous[crossing]]])
+    parts = records[fill]
+    parts["quantity"][crossing] = state["quantity"][crossing]
+    parts["quantity"][n:] = -was[crossing]
+    parts["asset"] = trip
+    order = np.lexsort((fill, fills.edge[fill], trip))
+    parts, trip, edge = parts[order], trip[order], fills.edge[fill[order]]
+
+    followed = np.zeros(parts.size, TRIP_STATE)
+    round_trips(parts, trades.size, np.zeros(2 * parts.size, TRADE), followed)
+    stop = np.full(parts.size, fills.n_bars)
+    goes_on = np.diff(trip) == 0
+    stop[:-1][goes_on] = edge[1:][goes_on]
+    side = np.sign(trades["quantity"][trip])
+    # What is sold inside a bar at whose close it was bought is held at no time.
+    held = np.flatnonzero(side * followed["quantity"] > 0.0)
+    return _Held(
+        row=trip[held],
+        asset=trades["asset"][trip[held]],
+        side=side[held],
+        cost=followed["cost"][held],
+        start=edge[held],
+        stop=stop[held],
     )
 
 
@@ -255,7 +272,8 @@ def _excursions(trips: _Trips, columns: Ints, bars: Bars) -> tuple[Floats, Float
     cost = np.concatenate([held.cost, held.cost, sold.cost])
     price = np.concatenate([lowest, highest, sold.price])
     known = (cost > 0.0) & ~np.isnan(price)
-    row, gain = row[known], side[known] * (price[known] / cost[known] - 1.0)
+    with np.errstate(over="ignore"):
+        row, gain = row[known], side[known] * (price[known] / cost[known] - 1.0)
     # At its entry a trade is where it is.
     worst, best = np.zeros(trips.asset.size), np.zeros(trips.asset.size)
     np.minimum.at(worst, row, gain)
@@ -277,6 +295,8 @@ def _as_frame(
     if bars is not None:
         columns = np.array([bars.index[name] for name in assets], np.int64)
         worst, best = _excursions(trips, columns, bars)
+    with np.errstate(over="ignore"):
+        gained = trips.pnl / np.where(paid > 0.0, paid, np.nan)
     figures = {
         "entry_price": trips.entry_price,
         "exit_price": trips.exit_price,
@@ -284,7 +304,7 @@ def _as_frame(
         "pnl_before_costs": trips.pnl + trips.commission + trips.slippage,
         "commission": trips.commission,
         "slippage": trips.slippage,
-        "return": trips.pnl / np.where(paid > 0.0, paid, np.nan),
+        "return": gained,
         "n_fills": trips.n_fills.astype(np.int64),
         "n_bars": (until - trips.entry).astype(np.int64),
     }
@@ -303,7 +323,8 @@ def _as_frame(
             "is_open": is_open,
         }
     ).with_columns(
-        pl.col("return", "mae", "mfe").fill_nan(None),
+        # Beyond all floats it is not known.
+        pl.when(pl.col("return", "mae", "mfe").is_finite()).then(pl.col("return", "mae", "mfe")),
         side=pl.when(pl.col("side")).then(pl.lit("long")).otherwise(pl.lit("short")),
         exit_time=pl.when(~pl.col("is_open")).then(pl.col("exit_time")),
     )

@@ -10,7 +10,7 @@ import polars as pl
 
 from ml4t.backtest import metrics
 from ml4t.backtest.analysis.benchmark import Benchmark
-from ml4t.backtest.feed.bars import nanoseconds
+from ml4t.backtest.feed.bars import nanoseconds, zone_of
 from ml4t.backtest.frames import RunFrames
 from ml4t.backtest.metrics.arrays import checked_periods
 from ml4t.backtest.records import Floats, Ints
@@ -98,7 +98,7 @@ class RunFigures:
             "downside_deviation": metrics.downside_deviation(returns, periods, risk_free_rate),
             "sortino_ratio": metrics.sortino_ratio(returns, periods, risk_free_rate),
             "calmar_ratio": metrics.calmar_ratio(self.from_cash, self.n_years),
-            "max_drawdown_bars": self._longest_below(),
+            "max_drawdown_bars": self._bars_of_deepest(),
             "value_at_risk": metrics.value_at_risk(returns),
             "expected_shortfall": metrics.expected_shortfall(returns),
             "skewness": metrics.skewness(returns),
@@ -156,7 +156,7 @@ class RunFigures:
         ]
         return found
 
-    def _longest_below(self) -> float:
+    def _bars_of_deepest(self) -> float:
         """Return the bars from the peak of the deepest drawdown to its recovery, or to the end."""
         depth = metrics.max_drawdown(self.from_cash)
         found = metrics.drawdown_table(self.from_cash, 1)
@@ -188,8 +188,8 @@ class RunFigures:
 
     def monthly_returns(self) -> pl.DataFrame:
         """Return the returns of months and years; see `BacktestResult.monthly_returns`."""
-        clock = self._frames.equity["timestamp"].dt.replace_time_zone(None).to_numpy()
-        found = metrics.monthly_returns(clock, self.equity, self.initial_cash)
+        zone = zone_of(self._frames.equity["timestamp"])
+        found = metrics.monthly_returns(self.times, self.equity, self.initial_cash, zone)
         return pl.DataFrame(
             {
                 "year": pl.Series(found.years, dtype=pl.Int32),

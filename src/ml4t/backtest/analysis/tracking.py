@@ -20,6 +20,7 @@ from ml4t.backtest.analysis.weight_frames import held_at
 from ml4t.backtest.config import BacktestConfig
 from ml4t.backtest.errors import InputError, shown
 from ml4t.backtest.execution.triggers import NO_DRIFT
+from ml4t.backtest.formats import NOT_DEFINED
 from ml4t.backtest.frames import RunFrames
 from ml4t.backtest.numeric import is_finite, is_real
 
@@ -75,16 +76,19 @@ class Tracking:
 
     @property
     def days_out_of_band(self) -> int:
-        """How many closes are out of band."""
-        return int(self.over_time["out_of_band"].sum())
+        """On how many days a close is out of band, by the calendar of the bars' time zone.
+
+        With several bars a day one close is enough; ``over_time["out_of_band"].sum()`` counts them.
+        """
+        return _n_days(self.over_time.filter("out_of_band"))
 
     @property
     def summary(self) -> dict[str, float]:
         """The totals; NaN where one is not defined.
 
-        `days` are closes from the first decision on. Distances are those of `over_time`, turnovers
-        sums over the plans, `skipped_turnover` is half of the skipped weight, `skipped_cost` is
-        what is known of its cost.
+        `days` are those with a close from the first decision on. Distances are those of
+        `over_time`, turnovers sums over the plans, `skipped_turnover` is half of the skipped
+        weight, `skipped_cost` is what is known of its cost.
         """
         plans, distance = self.by_rebalance, self.over_time["distance"].drop_nulls()
         counts = {
@@ -95,7 +99,7 @@ class Tracking:
         # Where nothing is skipped, that costs nothing.
         is_known = self.skipped.is_empty() or len(skipped_cost) > 0
         return {
-            "days": float(self.over_time.height),
+            "days": float(_n_days(self.over_time)),
             "days_out_of_band": float(self.days_out_of_band),
             "average_distance": _or_nan(distance.mean()),
             "largest_distance": _or_nan(distance.max()),
@@ -112,12 +116,18 @@ class Tracking:
     def __repr__(self) -> str:
         """One line: rebalances, days out of band and the average distance."""
         found = self.summary
+        distance = found["average_distance"]
+        average = NOT_DEFINED if math.isnan(distance) else f"{distance:.2%}"
         return (
             f"Tracking({found['rebalances']:,.0f} rebalances, {found['executed']:,.0f} executed "
             f"and {found['executed_in_part']:,.0f} in part, {self.days_out_of_band:,} of "
-            f"{self.over_time.height:,} days out of the band of {self.band:.2%}, average distance "
-            f"{found['average_distance']:.2%})"
+            f"{found['days']:,.0f} days out of the band of {self.band:.2%}, average distance "
+            f"{average})"
         )
+
+
+def _n_days(closes: pl.DataFrame) -> int:
+    return closes["timestamp"].dt.date().n_unique()
 
 
 def _or_nan(value: object) -> float:

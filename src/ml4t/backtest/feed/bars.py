@@ -227,6 +227,11 @@ def nanoseconds(times: pl.Series) -> Ints:
     return times.to_physical().to_numpy()
 
 
+def zone_of(times: pl.Series) -> str | None:
+    """Return the zone of times; None: they are naive."""
+    return times.dtype.time_zone if isinstance(times.dtype, pl.Datetime) else None
+
+
 def times_series(times: Ints, time_zone: str | None) -> pl.Series:
     """Return UTC nanoseconds as a polars series of ``Datetime("ns")`` in a zone, or naive."""
     naive = pl.Series("timestamp", np.asarray(times, np.int64)).cast(pl.Datetime("ns"))

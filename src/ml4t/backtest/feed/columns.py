@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ml4t.backtest.errors import DataError, listed
+from ml4t.backtest.feed.bars import zone_of
 from ml4t.backtest.feed.checks import Faults
 from ml4t.backtest.feed.text import is_missing, parse_numbers, parse_times
 from ml4t.backtest.numeric import is_real
@@ -23,14 +24,18 @@ _TIMES = "Bring all times to one zone first"
 
 
 def find_column(
-    columns: Iterable[str], candidates: tuple[str, ...], given: str | None, what: str, option: str
+    columns: Iterable[str],
+    candidates: tuple[str, ...],
+    given: str | None,
+    what: str,
+    option: str | None,
 ) -> str:
     """Return the column that was named, or the first that has one of the known names.
 
     Raises
     ------
     ValueError
-        Listing the columns there are and the option that names one.
+        Listing the columns there are and the option that names one, where there is an option.
     """
     present = list(columns)
     if given is not None:
@@ -43,7 +48,7 @@ def find_column(
             return by_name[candidate]
     raise DataError(
         f"{what}: no column {' or '.join(candidates)}; columns found: {_found(present)}. "
-        f"Name it with {option}=..."
+        + ("Give it one of these names" if option is None else f"Name it with {option}=...")
     )
 
 
@@ -70,7 +75,7 @@ def times_of(column: pl.Series, is_text: bool, faults: Faults) -> tuple[Ints, st
     beyond = (ends.dt.year() < _FIRST_YEAR) | (ends.dt.year() > _LAST_YEAR)
     if beyond.any():
         raise _beyond(what, ends.filter(beyond)[0])
-    zone = column.dtype.time_zone if isinstance(column.dtype, pl.Datetime) else None
+    zone = zone_of(column)
     column = column.cast(pl.Datetime("ns", zone))
     return column.to_physical().to_numpy().astype(np.int64, copy=True), zone
 

@@ -50,6 +50,12 @@ def load(source: object, what: str) -> Loaded:
     return Loaded(to_polars(source, what), False)
 
 
+def is_frame(source: object) -> bool:
+    """Whether `load` takes it as a dataframe; a path is none."""
+    known = nw.from_native(source, pass_through=True)
+    return isinstance(known, (nw.DataFrame, nw.LazyFrame))
+
+
 def has_levels(frame: object) -> bool:
     """Whether the columns of a frame have several levels, as pandas frames can."""
     if isinstance(frame, pl.LazyFrame):  # whose columns are dear to ask for
@@ -78,8 +84,8 @@ def to_polars(frame: object, what: str) -> pl.DataFrame:
         known: Any = nw.from_native(native)
     except TypeError:
         raise DataError(
-            f"{what}: a {type(frame).__name__} is not a dataframe; pass a polars, pandas or "
-            "pyarrow frame, or the path of a parquet or csv file"
+            f"{what}: what has the type {type(frame).__name__} is not a dataframe; pass a polars, "
+            "pandas or pyarrow frame, or the path of a parquet or csv file"
         ) from None
     if isinstance(known, nw.LazyFrame):
         known = known.collect()

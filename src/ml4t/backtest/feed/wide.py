@@ -122,6 +122,7 @@ def read_wide(source: object, what: str, time_column: str | None, faults: Faults
         For a frame without times, rows or assets. `faults` takes what is wrong with single rows;
         the caller settles it.
     """
+    whose = "" if what == faults.what else f" of {what}"
     faults = faults.of(what)
     table, is_text = load(source, what)
     time_name = find_column(table.columns, TIME_COLUMNS, time_column, what, "time_column")
@@ -148,7 +149,7 @@ def read_wide(source: object, what: str, time_column: str | None, faults: Faults
     if repeated.size:
         rows = order[repeated][:3].tolist()
         faults.add(
-            f"duplicate times of {what}, that appear more than once",
+            f"times{whose} that appear more than once",
             int(repeated.size),
             [str(table[time_name][row]) for row in rows],
             "Drop the duplicates",

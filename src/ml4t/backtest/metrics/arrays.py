@@ -9,14 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml4t.backtest.errors import InputError, shown
-from ml4t.backtest.numeric import is_finite, is_real
-from ml4t.backtest.records import Floats
+from ml4t.backtest.numeric import finite_or_nan, is_finite, is_real
+from ml4t.backtest.records import Floats, Ints
 
 #: Decorates what may meet numbers that are too large, or divides by zero: the outcome is NaN then,
 #: which the figure itself sees to, and no warning of numpy.
 quiet = np.errstate(all="ignore")
 
+#: Moments in UTC, of any unit, or nanoseconds since 1970.
+Times = NDArray[np.datetime64] | Ints
+
 Number = TypeVar("Number", float, Floats)
+
+# Kinds of numpy whose values are real numbers; objects, such as decimals, may be.
+_REAL = "biufO"
 
 # The rounding of a return, which is a ratio near 1 less 1.
 _ROUNDING = 1e-15
@@ -28,15 +34,76 @@ def vector(values: Any, name: str) -> Floats:
     Raises
     ------
     ValueError
-        For what is no array of numbers of one dimension.
+        For what is no array of real numbers of one dimension, and for a masked array.
     """
+    found = _as_array(values, name, "numbers")
     try:
-        found = np.asarray(values, dtype=np.float64)
+        if found.dtype.kind not in _REAL:
+            raise TypeError
+        found = found.astype(np.float64, copy=False)
     except (TypeError, ValueError):
-        raise InputError(f"{name}: {shown(values)} is no array of numbers") from None
-    if found.ndim != 1:
-        raise InputError(f"{name}: has the shape {found.shape}; pass an array of one dimension")
+        raise InputError(f"{name}: {shown(values)} is no array of real numbers") from None
+    return _one_dimension(found, name)
+
+
+def moments(times: Any, name: str) -> Ints:
+    """Return times as nanoseconds since 1970, (n,).
+
+    Raises
+    ------
+    ValueError
+        For what is neither datetime64 of a known unit nor whole numbers, for NaT, and for times
+        that nanoseconds cannot count.
+    """
+    found = _one_dimension(_as_array(times, name, "times"), name)
+    if found.size == 0:
+        return np.zeros(0, np.int64)
+    if found.dtype.kind == "i":
+        return found.astype(np.int64, copy=False)
+    if found.dtype.kind != "M":
+        raise InputError(
+            f"{name}: {shown(times)} is no array of times; pass datetime64 in UTC, as "
+            'np.array(times, "datetime64[ns]") is, or int64 nanoseconds since 1970'
+        )
+    if np.isnat(found).any():
+        raise InputError(f"{name}: holds NaT; leave out what has no time")
+    exact = found.astype("datetime64[ns]")
+    # What is too far from 1970 wraps around.
+    if (exact.astype("datetime64[D]") != found.astype("datetime64[D]")).any():
+        raise InputError(f"{name}: nanoseconds count the years 1678 to 2261 only; leave others out")
+    return exact.view(np.int64)
+
+
+def increasing(times: Any, name: str) -> Ints:
+    """Return times that increase from each to the next as nanoseconds since 1970, (n,).
+
+    Raises
+    ------
+    ValueError
+        As `moments`, and where they do not increase.
+    """
+    found = moments(times, name)
+    if (np.diff(found) <= 0).any():
+        raise InputError(f"{name}: they do not increase from each to the next; sort them")
     return found
+
+
+def _as_array(values: Any, name: str, of: str) -> NDArray[Any]:
+    if isinstance(values, np.ma.MaskedArray):
+        raise InputError(
+            f"{name}: is a masked array; pass .compressed(), without what is masked, or "
+            ".filled(np.nan)"
+        )
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError):
+        raise InputError(f"{name}: {shown(values)} is no array of {of}") from None
+
+
+def _one_dimension(array: NDArray[Any], name: str) -> NDArray[Any]:
+    if array.ndim != 1:
+        raise InputError(f"{name}: has the shape {array.shape}; pass an array of one dimension")
+    return array
 
 
 def same_length(**arrays: NDArray[Any]) -> None:
@@ -83,6 +150,19 @@ def checked_periods(periods_per_year: Any) -> float:
             "bars of stocks"
         )
     return float(periods_per_year)
+
+
+def checked_years(n_years: Any) -> float:
+    """Return a number of years; NaN (nobody knows) for one that is not finite.
+
+    Raises
+    ------
+    ValueError
+        For what is no number.
+    """
+    if not is_real(n_years):
+        raise InputError(f"n_years={shown(n_years)}: must be a number, years from first to last")
+    return finite_or_nan(n_years)
 
 
 @quiet

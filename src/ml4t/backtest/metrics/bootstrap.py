@@ -91,6 +91,10 @@ def bootstrap_interval(
     """
     values, share = vector(returns, "returns"), checked_share(confidence, "confidence")
     resamples = checked_count(n_resamples, "n_resamples", 1)
+    if not callable(figure):
+        raise InputError(
+            f"figure={shown(figure)}: must be a function of returns, such as volatility"
+        )
     if not is_known(values, 2):
         return Interval(math.nan, math.nan, math.nan, math.nan)
     if block_length is None:

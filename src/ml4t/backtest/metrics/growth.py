@@ -6,8 +6,15 @@ import math
 
 import numpy as np
 
-from ml4t.backtest.metrics.arrays import number, quiet, vector
-from ml4t.backtest.records import Floats, Ints
+from ml4t.backtest.metrics.arrays import (
+    Times,
+    checked_years,
+    increasing,
+    number,
+    quiet,
+    vector,
+)
+from ml4t.backtest.records import Floats
 
 _NANOSECONDS_A_YEAR = 365.25 * 86_400 * 1e9
 # A little below that of the largest float.
@@ -53,31 +60,30 @@ def compound(returns: Floats) -> Floats:
     return np.concatenate([[1.0], np.where(np.isfinite(grown), grown, np.nan)])
 
 
-def years(times: Ints) -> float:
+def years(times: Times) -> float:
     """Return the years between the first and the last time.
 
     Parameters
     ----------
-    times : (n,) int
-        UTC nanoseconds, increasing.
+    times : (n,) datetime64 or int
+        UTC, increasing; integers are nanoseconds since 1970.
 
     Returns
     -------
     float
         A year has 365.25 days. 0 for fewer than two times.
     """
-    if times.size < 2:
-        return 0.0
-    return float(times[-1] - times[0]) / _NANOSECONDS_A_YEAR
+    found = increasing(times, "times")
+    return float(found[-1] - found[0]) / _NANOSECONDS_A_YEAR if found.size else 0.0
 
 
-def periods_per_year(times: Ints) -> float:
+def periods_per_year(times: Times) -> float:
     """Return how many bars a year has, by the times themselves.
 
     Parameters
     ----------
-    times : (n,) int
-        UTC nanoseconds, increasing.
+    times : (n,) datetime64 or int
+        UTC, increasing; integers are nanoseconds since 1970.
 
     Returns
     -------
@@ -85,7 +91,7 @@ def periods_per_year(times: Ints) -> float:
         About 252 for daily bars of stocks. NaN for fewer than two times.
     """
     span = years(times)
-    return (times.size - 1) / span if span > 0.0 else math.nan
+    return (len(times) - 1) / span if span > 0.0 else math.nan
 
 
 def total_return(equity: Floats) -> float:
@@ -119,14 +125,14 @@ def annual_return(equity: Floats, n_years: float) -> float:
         a span of time, for an empty equity or one that begins at zero or less, and where the rate
         is beyond all floats: a gain of seconds, compounded for a year.
     """
-    growth = number(_growth(equity))
-    if not n_years > 0.0 or math.isnan(growth):
+    growth, span = number(_growth(equity)), checked_years(n_years)
+    if not span > 0.0 or math.isnan(growth):
         return math.nan
     if not growth > 0.0:
         return -1.0
     # Python raises where the power is too large.
-    logarithm = math.log(growth) / n_years
-    return growth ** (1.0 / n_years) - 1.0 if logarithm < _LARGEST_LOGARITHM else math.nan
+    logarithm = math.log(growth) / span
+    return growth ** (1.0 / span) - 1.0 if logarithm < _LARGEST_LOGARITHM else math.nan
 
 
 @quiet

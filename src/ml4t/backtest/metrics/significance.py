@@ -48,6 +48,10 @@ def sharpe_probability(
     equation 11. Their gamma 4 is `kurtosis` + 3.
     """
     n = checked_count(n_returns, "n_returns", 2)
+    given = {"sharpe": sharpe, "skewness": skewness, "kurtosis": kurtosis, "threshold": threshold}
+    for name, value in given.items():
+        if not is_real(value):
+            raise InputError(f"{name}={shown(value)}: must be a number")
     spread = 1.0 - skewness * sharpe + (kurtosis + 2.0) / 4.0 * sharpe * sharpe
     if not 0.0 < spread < math.inf or not math.isfinite(threshold):
         return math.nan
@@ -108,7 +112,7 @@ def expected_max_sharpe(n_trials: int, sharpe_variance: float) -> float:
     Returns
     -------
     float
-        0 for a single trial.
+        0 for a single trial; NaN for more than a float can count.
 
     Notes
     -----
@@ -122,10 +126,14 @@ def expected_max_sharpe(n_trials: int, sharpe_variance: float) -> float:
         )
     if n == 1:
         return 0.0
-    highest = (1.0 - np.euler_gamma) * _NORMAL.inv_cdf(
-        1.0 - 1.0 / n
-    ) + np.euler_gamma * _NORMAL.inv_cdf(1.0 - 1.0 / (n * math.e))
-    return number(math.sqrt(sharpe_variance) * highest)
+    # The quantile of 1 - p is less that of p, which is exact where 1 - p is 1 as a float.
+    share = 1 / n
+    beyond = share / math.e
+    if beyond == 0.0:
+        return math.nan
+    lowest = (1.0 - np.euler_gamma) * _NORMAL.inv_cdf(share)
+    lowest += np.euler_gamma * _NORMAL.inv_cdf(beyond)
+    return number(-math.sqrt(sharpe_variance) * lowest)
 
 
 def deflated_sharpe_ratio(

@@ -6,8 +6,17 @@ import math
 
 import numpy as np
 
-from ml4t.backtest.metrics.arrays import is_known, number, quiet, same_length, vector
-from ml4t.backtest.records import Floats, Ints
+from ml4t.backtest.metrics.arrays import (
+    Times,
+    checked_years,
+    is_known,
+    moments,
+    number,
+    quiet,
+    same_length,
+    vector,
+)
+from ml4t.backtest.records import Floats
 
 _NANOSECONDS_A_DAY = 86_400 * 1e9
 
@@ -53,24 +62,25 @@ def profit_factor(pnl: Floats) -> float:
     return number(np.sum(values[values > 0.0]) / lost)
 
 
-def holding_period(entry_times: Ints, exit_times: Ints) -> float:
+def holding_period(entry_times: Times, exit_times: Times) -> float:
     """Return the mean time from entry to exit.
 
     Parameters
     ----------
-    entry_times, exit_times : (n,) int
-        Nanoseconds, one of each a trade that is closed.
+    entry_times, exit_times : (n,) datetime64 or int
+        UTC, one of each a trade that is closed; integers are nanoseconds since 1970.
 
     Returns
     -------
     float
         Days of 24 hours. NaN for no trades.
     """
-    entries, exits = np.asarray(entry_times, np.int64), np.asarray(exit_times, np.int64)
+    entries, exits = moments(entry_times, "entry_times"), moments(exit_times, "exit_times")
     same_length(entry_times=entries, exit_times=exits)
     return float(np.mean((exits - entries) / _NANOSECONDS_A_DAY)) if entries.size else math.nan
 
 
+@quiet
 def exposure(gross_exposure: Floats) -> float:
     """Return the mean gross exposure.
 
@@ -140,9 +150,10 @@ def cost_bps(costs: Floats, equity: Floats, n_years: float) -> float:
     float
         Basis points of equity a year. NaN without a span of time.
     """
-    if not n_years > 0.0:
+    span = checked_years(n_years)
+    if not span > 0.0:
         return math.nan
-    return number(1e4 * _over_equity(vector(costs, "costs"), equity, "costs") / n_years)
+    return number(1e4 * _over_equity(vector(costs, "costs"), equity, "costs") / span)
 
 
 @quiet
