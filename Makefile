@@ -7,6 +7,8 @@ else
 SCRIPTS := bin
 endif
 BIN := $(VENV)/$(SCRIPTS)
+# One process for each core.
+SIDE_BY_SIDE := -n auto --dist worksteal
 # Other engines have an environment of their own: they must not decide what versions we test with.
 PEERS := .venv-peers
 # zipline needs an older pandas than they do.
@@ -39,8 +41,8 @@ demo: $(VENV)/demo  ## Trade a real optimizer's weights on real prices, and writ
 	$(BIN)/ml4t-backtest demo
 
 test: $(VENV)/dev  ## Run all tests, compiled and once more in plain Python
-	$(BIN)/python -m pytest
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/unit
 
 test-peers: $(PEERS)/made $(ZIPLINE)/made  ## Run the pages of docs/coming-from against the other engines
 	$(PEERS)/$(SCRIPTS)/python -m pytest -rs tests/parity/test_coming_from.py

@@ -228,7 +228,7 @@ BAD_PROVIDERS = {
     "halff": "has no 'halff' (nearest: 'half'",
     "fails": "raised RuntimeError: not today, in ",
     "solver": "raised RuntimeError: no solution, in ",
-    "elsewhere": "'Z' are not assets of the feed; drop them or add their prices; FixedWeights at",
+    "elsewhere": "drop them or add their prices; FixedWeights failed at 2024-01-03",
 }
 
 
