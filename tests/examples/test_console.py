@@ -1,4 +1,4 @@
-"""Every console block of the page on the command line: what is shown there is what comes."""
+"""Every console block of README and of the page on the command line shows what comes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import pytest
 
 from ml4t.backtest.cli import main
 
-PAGE = Path(__file__).parents[2] / "docs" / "command-line.md"
+ROOT = Path(__file__).parents[2]
+#: With the number of commands that there are at least.
+PAGES = {"README.md": 4, "docs/command-line.md": 9}
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"\n]+)\")?\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
@@ -20,14 +22,15 @@ def matches(shown: str, expected: str) -> bool:
     return re.fullmatch(r"(?:.*\n)*".join(parts), shown) is not None
 
 
-def test_the_page(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The blocks go on from each other; one with a title is a file beside them."""
     pytest.importorskip("plotly")
     monkeypatch.chdir(tmp_path)
     n_commands = 0
-    for kind, title, text in BLOCK.findall(PAGE.read_text(encoding="utf-8")):
+    for kind, title, text in BLOCK.findall((ROOT / page).read_text(encoding="utf-8")):
         if title:
             Path(title).write_text(text, encoding="utf-8")
         if kind != "console":
@@ -40,7 +43,7 @@ def test_the_page(
             shown = capsys.readouterr()
             assert matches(shown.out + shown.err, expected), f"{command}\n{shown.out}{shown.err}"
             n_commands += 1
-    assert n_commands >= 9
+    assert n_commands >= PAGES[page]
 
 
 def test_how_texts_match() -> None:

@@ -268,3 +268,12 @@ def test_the_loop_comes_back_to_python(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_frame_of_prices_will_do() -> None:
     result = run_weights(long_frame(CLOSE), HALF, config_of())
     assert result.fills["quantity"].to_list() == [50.0]
+
+
+def test_weights_that_may_be_percent() -> None:
+    rows = wide([0, 1], A=[40.0, 0.5], B=[50.0, None])
+    with pytest.warns(
+        DataWarning, match="of 2024-01-01 00:00:00 sum to 90 in.*1 of 2 rows.*by 100"
+    ):
+        result = run_weights(feed_of(CLOSE), rows, config_of())
+    assert result.rebalances["adjustments"][0] == "capped, scaled"

@@ -273,7 +273,7 @@ def bars_of(frames: RunFrames, prices: object | None) -> Bars:
                 "its run as prices="
             )
         return frames.bars
-    bars = as_feed(prices).bars
+    bars = given = as_feed(prices).bars
     times = frames.equity["timestamp"]
     if len(times) < bars.times.size:
         # Of a run that was stopped the rest of its prices was not traded. What it knew of ends is
@@ -289,7 +289,7 @@ def bars_of(frames: RunFrames, prices: object | None) -> Bars:
         zones = f", in the zone {bars.time_zone} where the run has {zone}"
         raise DataError(
             f"prices: they are not those of this run, which had {len(times):,} bars{span}: these "
-            f"are {_told(bars)}{zones if zone != bars.time_zone else ''}, with the fingerprint "
+            f"are {_told(given)}{zones if zone != bars.time_zone else ''}, with the fingerprint "
             f"{bars.fingerprint[:12]} instead of {frames.fingerprint[:12]}; pass the same prices, "
             "volumes and signals, with no asset more or less"
         )

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import numpy as np
 import polars as pl
 
 from ml4t.backtest.config import BacktestConfig, as_config
 from ml4t.backtest.costs import Costs
 from ml4t.backtest.enums import CashPolicy, Delisting, ExecutionMode
+from ml4t.backtest.errors import DataWarning
 from ml4t.backtest.execution.alignment import AlignedSchedule
 from ml4t.backtest.execution.inputs import check_mentioned
 from ml4t.backtest.execution.roads import running_road
@@ -30,6 +33,8 @@ _log = logging.getLogger(__name__)
 
 # Rows of a table that are asked for at once at most; memory that is not written costs nothing.
 _LARGEST_RESERVE = 2**24
+# A row of weights beyond that is no wish of anybody whose account is a hundred percent.
+_PERCENT = 10.0
 # Bars times assets between two chances for Ctrl-C: half a second, if every bar rebalances.
 _CELLS_AT_ONCE = 5_000_000
 
@@ -70,6 +75,8 @@ def run_weights(
 
     Warns
     -----
+    DataWarning
+        Where the weights of a row sum to more than 10 in absolute value: they may be percent.
     RebalanceWarning
         Once, if thresholds keep rebalances from increasing positions by more than 5 % of equity.
 
@@ -94,7 +101,23 @@ def run_weights(
     bars = as_feed(prices).bars
     check_columns(bars, settings)
     schedule = as_schedule(weights).aligned(bars, align)
+    _warn_of_percent(schedule, bars)
     return traded(bars, schedule, settings, {}, stacklevel=2)
+
+
+def _warn_of_percent(schedule: AlignedSchedule, bars: Bars) -> None:
+    """Say where weights are so large that somebody may have meant percent."""
+    gross = np.nansum(np.abs(schedule.weights), axis=1)
+    large = np.flatnonzero(gross > _PERCENT)
+    if large.size:
+        bar = int(np.flatnonzero(schedule.row_of_bar == large[0])[0])
+        warnings.warn(
+            f"weights: those of {bars.timestamps[bar]} sum to {gross[large[0]]:,.4g} in absolute "
+            f"value ({large.size} of {gross.size} rows to more than {_PERCENT:g}), and are capped "
+            "and scaled; if they are percent, divide them by 100",
+            DataWarning,
+            stacklevel=3,
+        )
 
 
 def traded(
