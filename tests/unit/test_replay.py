@@ -274,4 +274,4 @@ def test_weights_that_may_be_percent() -> None:
     rows = wide([0, 1], AAPL=[40.0, 0.5], MSFT=[50.0, None])
     with pytest.warns(DataWarning, match="of 2024-01-01 00:00:00 sum to 90 .*1 of 2 rows.*by 100"):
         result = run_weights(feed_of(CLOSE), rows, config_of())
-    assert result.rebalances["adjustments"][0] == "capped, scaled"
+    assert result.rebalances["adjustments"][0] == "capped,scaled"
