@@ -68,6 +68,12 @@ def replace_folder(
     saving = path.with_name(f".{path.name}.saving-{secrets.token_hex(4)}")
     try:
         saving.mkdir()
+    except OSError as error:
+        raise ResultError(
+            f"{path}: nothing can be written in {path.parent} ({error.strerror}); save to another "
+            "place"
+        ) from None
+    try:
         for name, content in files.items():
             _write(saving / name, content)
         _sync_folder(saving)

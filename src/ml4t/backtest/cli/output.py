@@ -35,7 +35,7 @@ _REMEDIES = (
     ),
     (
         r"; on_failure= says what is to be done then",
-        "; the provider's on_failure says what is to be done then: set it where your module makes it",
+        "; set on_failure where your module makes it, to say what is to be done then",
     ),
     (r"read the file yourself and pass the frame", "write all of them in one way"),
     (r"pass the one that a result is in", "name the one that a result was saved to"),
