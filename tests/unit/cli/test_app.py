@@ -171,10 +171,11 @@ def test_a_fault_of_its_own_is_no_finding(
 
 def test_a_command_that_is_nearly_known(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reprot"]) == 2
-    told = capsys.readouterr().err
-    assert "'reprot'" in told
-    assert "?;" not in told
-    assert "see ml4t-backtest --help" in told.replace("? See", "; see")
+    # Whether there is a hint depends on the version of typer.
+    assert capsys.readouterr().err in (
+        "error: No such command 'reprot'. Did you mean 'report'? See ml4t-backtest --help\n",
+        "error: No such command 'reprot'; see ml4t-backtest --help\n",
+    )
 
 
 def test_a_system_that_refuses(

@@ -43,7 +43,7 @@ def find_column(
         if given in present:
             return given
         # `read_file` has named it; the caller may know it by what the file calls it.
-        named = candidates is TIME_COLUMNS and given.lower() in INDEX_COLUMNS
+        named = candidates is TIME_COLUMNS and str(given).lower() in INDEX_COLUMNS
         if named and TIME_COLUMNS[0] in present:
             return TIME_COLUMNS[0]
         raise DataError(f"{what}: no column {given!r} ({option}); columns found: {_found(present)}")
