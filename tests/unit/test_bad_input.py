@@ -950,7 +950,7 @@ BAD_FILES: dict[str, tuple[bytes, tuple[str, ...]]] = {
     "zeros": (b"date,asset\0", ("neither parquet nor csv", "read it yourself")),
     "json": (b'{"date": 1}', ("neither parquet nor csv",)),
     "zip": (b"PK\x03\x04rest,of,it", ("neither parquet nor csv",)),
-    "empty": (b"", ("is empty", "Pass the path")),
+    "empty": (b"", ("is empty", "it needs a line of column names")),
     "one column": (b"hello\nworld\n", ("'hello' has no comma, semicolon, tab or bar",)),
     "broken parquet": (b"PAR1 and more", ("is a broken parquet file", "read it yourself")),
     "broken gzip": (b"\x1f\x8b and more", ("is a broken gzip file", "read it yourself")),

@@ -11,7 +11,7 @@ import pytest
 
 from ml4t.backtest import folders
 from ml4t.backtest.errors import ResultError
-from ml4t.backtest.folders import find_folder, replace_folder
+from ml4t.backtest.folders import check_place, find_folder, replace_folder
 
 OLD = {"a": b"old a", "b": b"old b"}
 NEW = {"a": b"new a", "b": b"new b"}
@@ -165,3 +165,24 @@ def test_a_neighbour_with_a_like_name_is_left_alone(tmp_path: Path) -> None:
         ".run2.saving-1234",
         "run.previous",
     }
+
+
+def test_a_place_that_only_says_that_it_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Path.mkdir
+
+    def mkdir(self: Path, *args: Any, **kwargs: Any) -> None:
+        if self.parent == tmp_path:  # as in /proc
+            raise FileNotFoundError(2, "No such file or directory", str(self))
+        plain(self, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    for place in (tmp_path / "run", tmp_path / "above" / "run"):
+        with pytest.raises(ResultError) as caught:
+            check_place(place, NEW, overwrite=False)
+        assert str(caught.value) == (
+            f"{place}: nothing can be written in {tmp_path} (No such file or directory); save to "
+            "another place"
+        )
+    assert list(tmp_path.iterdir()) == []

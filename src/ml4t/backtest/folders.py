@@ -65,9 +65,8 @@ def replace_folder(
         raise ResultError(
             f"{path}: the folder above it cannot be made ({error.strerror}); save to another place"
         ) from None
-    saving = path.with_name(f".{path.name}.saving-{secrets.token_hex(4)}")
+    saving = _make_saving(path.parent, path)
     try:
-        saving.mkdir()
         for name, content in files.items():
             _write(saving / name, content)
         _sync_folder(saving)
@@ -105,7 +104,20 @@ def check_place(
         )
     if not os.access(above, os.W_OK | os.X_OK):
         raise ResultError(f"{path}: nothing can be written in {above}; save to another place")
+    _make_saving(above, path).rmdir()  # not every place that says so can be written
     return path
+
+
+def _make_saving(parent: Path, path: Path) -> Path:
+    """Make the folder in which the files for `path` are put together."""
+    saving = parent / f".{path.name}.saving-{secrets.token_hex(4)}"
+    try:
+        saving.mkdir()
+    except OSError as error:
+        raise ResultError(
+            f"{path}: nothing can be written in {parent} ({error.strerror}); save to another place"
+        ) from None
+    return saving
 
 
 def _check_replaceable(

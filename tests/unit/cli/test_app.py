@@ -151,6 +151,33 @@ def test_a_stop_by_the_user(
     assert capsys.readouterr().err.strip() == "stopped"
 
 
+def test_a_fault_of_its_own_is_no_finding(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(progress: bool) -> int:
+        raise NameError("name 'x' is not defined")
+
+    monkeypatch.setattr(demo, "main", broken)
+    # 1 would say that there are leaks, or faults in the prices.
+    assert main(["demo"]) == 70
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("Traceback")
+    assert shown.err.splitlines()[-1] == (
+        "error: a fault of ml4t-backtest itself, not of what it was given: NameError: name 'x' is "
+        "not defined; report it with the lines above"
+    )
+
+
+def test_a_command_that_is_nearly_known(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reprot"]) == 2
+    # Whether there is a hint depends on the version of typer.
+    assert capsys.readouterr().err in (
+        "error: No such command 'reprot'. Did you mean 'report'? See ml4t-backtest --help\n",
+        "error: No such command 'reprot'; see ml4t-backtest --help\n",
+    )
+
+
 def test_a_system_that_refuses(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -142,3 +142,12 @@ def test_ten_of_many(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "  N10    2024-01-02" in lines
     assert "  N11    2024-01-02" not in lines
     assert "  and 2 more" in lines
+
+
+def test_one_of_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "p.csv").write_text("date,A\n2024-01-01,10\n")
+    assert main(["data", "check", str(tmp_path / "p.csv")]) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "wide: 1 row, 1 column of closes",
+        "1 asset, 1 time, 2024-01-01 to 2024-01-01, 1 bar",
+    ]

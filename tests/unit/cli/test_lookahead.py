@@ -18,6 +18,7 @@ LONG = "date,asset,close\n2024-01-01,A,10\n2024-01-02,A,11\n2024-01-03,A,12\n202
 WIDE = "date,A\n2024-01-01,10\n2024-01-02,11\n2024-01-03,12\n2024-01-04,13\n"
 PIPELINES = """
 import polars as pl
+from ml4t.backtest import OrderType, Strategy
 from ml4t.backtest.optimizers import EqualWeights
 
 def tomorrow(prices):
@@ -45,6 +46,21 @@ def knows_no_gaps(prices):
     if prices.height < 8:
         raise RuntimeError("a gap")
     return today(prices)
+
+def leaves(prices):
+    raise SystemExit(1)
+
+class Limits(Strategy):
+    # A share a day, at half of tomorrow's close.
+
+    def __init__(self, prices):
+        tomorrow = pl.col("close").shift(-1).fill_null(pl.col("close"))
+        limits = prices.select(time="date", limit=tomorrow / 2).to_dicts()
+        self.limits = {row["time"]: row["limit"] for row in limits}
+
+    def on_data(self, timestamp, data, context, broker):
+        limit = self.limits[timestamp]
+        broker.submit_order("A", 1, order_type=OrderType.LIMIT, limit_price=limit)
 
 number = 7
 """
@@ -77,6 +93,18 @@ def test_a_leak(module: str, capsys: Capture) -> None:
         ["2024-01-03", "A", "weight", "0.013"],
     ]
     assert lines[3].endswith("values after 2024-01-01")
+    assert shown.err == ""
+
+
+def test_a_leak_in_a_limit_price(module: str, capsys: Capture) -> None:
+    assert main(["check-lookahead", f"{module}:Limits", "long.csv"]) == 1
+    shown = capsys.readouterr()
+    rows = [line for line in shown.out.splitlines() if line.startswith("2024-01-0")]
+    # Half of the closes 11, 12 and 13; the last day has nothing after it.
+    for row, day, limit in zip(rows, (1, 2, 3), ("5.5", "6.0", "6.5"), strict=True):
+        assert row.split()[:3] == [f"2024-01-0{day}", "A", "order"]
+        assert f"limit_price {limit}" in row
+        assert row.count("limit_price") == 2  # before and after
     assert shown.err == ""
 
 
@@ -157,6 +185,7 @@ BAD: dict[str, tuple[list[str], str]] = {
         ["{module}:fails", "long.csv"],
         "{module}:fails raised ZeroDivisionError: division by zero, in ",
     ),
+    "it leaves": (["{module}:leaves", "long.csv"], "{module}:leaves raised SystemExit: 1, in "),
     "a column is missing": (["{module}:today", "no_asset.csv"], "Rename it in the file"),
     "nothing is decided": (["{module}:equal", "long.csv"], "nothing was decided before"),
 }

@@ -222,18 +222,47 @@ def test_an_asset_that_is_called_cash(capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("day", "said"),
     [
-        ("2024-01-04", "the weights are of 2024-01-04, later than the last prices, 2024-01-03"),
-        ("2023-09-25", ""),
-        ("2023-09-24", "of 2023-09-24, 101 days before the last prices, 2024-01-03; see whether"),
+        # 28 days of October, 30, 31, and 3 of January.
+        ("2023-10-03", ""),
+        ("2023-10-02", "of 2023-10-02, 93 days before the last prices, 2024-01-03; see whether"),
     ],
 )
-def test_files_of_different_times(day: str, said: str, capsys: Capture) -> None:
+def test_weights_of_another_time(day: str, said: str, capsys: Capture) -> None:
     Path("prices.csv").write_text("date,A,B,C,D\n2024-01-03,10,20,50,7\n")
     Path("weights.csv").write_text(f"date,A,B,C,D\n{day},0.3,0.2,0,0.1\n")
-    assert main(["preview"]) == 0
+    assert main(["preview"]) == (3 if said else 0)
     warned = capsys.readouterr().err
     assert warned.startswith("warning: ") == bool(said)
     assert said in warned
+    assert main(["preview", "--json"]) == (3 if said else 0)
+    assert told(capsys)["are_weights_old"] is bool(said)
+
+
+def test_weights_that_are_later_than_the_prices(capsys: Capture) -> None:
+    Path("prices.csv").write_text("date,A,B,C,D\n2024-01-03,10,20,50,7\n")
+    Path("weights.csv").write_text("date,A,B,C,D\n2024-01-04,0.3,0.2,0,0.1\n")
+    assert main(["preview"]) == 2
+    assert refused(capsys) == (
+        "error: weights: the last of 'weights.csv' are of 2024-01-04, later than the last prices, "
+        "2024-01-03; add the prices since then\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "at"),
+    [
+        ("asset,weight\nA,40\nB,10\nC,45\n", ""),
+        ("date,A,B,C\n2024-01-02,0.4,0.1,0.45\n2024-01-03,40,10,45\n", " at 2024-01-03 00:00:00"),
+    ],
+)
+def test_weights_in_percent(content: str, at: str, capsys: Capture) -> None:
+    Path("weights.csv").write_text(content)
+    if at:
+        Path("prices.csv").write_text("date,A,B,C\n2024-01-03,10,20,50\n")
+    assert main(["preview"]) == 2
+    assert refused(capsys) == (
+        f"error: weights.csv{at}: weights sum to 95: are they percent? divide them by 100\n"
+    )
 
 
 # ---------------------------------------------------------------------- bad input
@@ -242,7 +271,7 @@ BAD: dict[str, tuple[str, str, str]] = {
     "an unknown asset is held": (
         "holdings.csv",
         HOLDINGS + "AA,5\n",
-        "holdings: 'AA' (nearest: 'A') in 'holdings.csv' are no assets of the prices; correct",
+        "holdings: the prices have no 'AA' (nearest: 'A') of 'holdings.csv'; correct the name",
     ),
     "an unknown asset is wanted": (
         "weights.csv",
@@ -268,7 +297,7 @@ BAD: dict[str, tuple[str, str, str]] = {
     "a held asset without a price": (
         "prices.csv",
         PRICES.replace("C,50", "C,"),
-        "holdings: 'C' are held and have no price yet; add one to the prices",
+        "holdings: no price yet for 'C', of which some is held; add one to the prices",
     ),
     "a quantity that is a word": (
         "holdings.csv",
@@ -278,12 +307,17 @@ BAD: dict[str, tuple[str, str, str]] = {
     "a quantity that is not there": (
         "holdings.csv",
         HOLDINGS.replace("A,300", "A,"),
-        "holdings: 'A' have no quantity in 'holdings.csv'; write one",
+        "holdings: no quantity for 'A' in 'holdings.csv'; write one",
+    ),
+    "a quantity below nothing": (
+        "holdings.csv",
+        HOLDINGS.replace("A,300", "A,-300"),
+        "holdings: A=-300 in 'holdings.csv' must not be below 0; an account holds no short",
     ),
     "an asset twice": (
         "holdings.csv",
         HOLDINGS + "A,1\n",
-        "holdings: 'A' are there more than once; keep one row each",
+        "holdings: more than one row for 'A'; keep one each",
     ),
     "no asset in a row": ("holdings.csv", HOLDINGS + " ,1\n", "holdings: row 5 names no asset"),
     "no cash": ("holdings.csv", HOLDINGS.replace("cash,1000\n", ""), "or pass --cash"),

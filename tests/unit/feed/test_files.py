@@ -5,13 +5,14 @@ from __future__ import annotations
 import gzip
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
 from helpers import day, long_frame
-from ml4t.backtest import DataFeed
+from ml4t.backtest import DataFeed, WeightSchedule
 from ml4t.backtest.errors import DataError
 
 CLOSE = {"A": [1234.5, 1250.25], "B": [20.0, 21.0]}
@@ -117,3 +118,72 @@ def test_offsets_are_read_as_utc(tmp_path: Path) -> None:
 def test_a_lazy_frame_of_nothing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be collected"):
         DataFeed(pl.scan_parquet(tmp_path / "none.parquet"))
+
+
+# ---------------------------------------------------------------------- an index without a name
+
+
+def save(frame: Any, path: Path) -> Path:
+    if path.suffix == ".csv":
+        frame.to_csv(path)
+    else:
+        frame.to_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["frame.csv", "frame.parquet"])
+@pytest.mark.parametrize("time_column", [None, "as it is called"])
+def test_pandas_index_without_a_name(time_column: str | None, name: str, tmp_path: Path) -> None:
+    pd = pytest.importorskip("pandas")
+    if time_column is not None:
+        time_column = {"frame.csv": "", "frame.parquet": "__index_level_0__"}[name]
+    moments = [datetime(2024, 1, 2, 16), datetime(2024, 1, 3, 16)]
+    wide = pd.DataFrame({"A": [1.0, 2.0], "B": [3.0, 4.0]}, index=pd.DatetimeIndex(moments))
+    path = save(wide, tmp_path / name)
+    feed = DataFeed.from_wide(path, time_column=time_column)
+    assert list(feed.bars.timestamps) == moments
+    assert feed.bars.assets == ("A", "B")
+    assert feed.bars.close.tolist() == [[1.0, 3.0], [2.0, 4.0]]
+    weights = WeightSchedule.from_frame(save(wide / 10.0, path), time_column=time_column)
+    assert list(weights.timestamps) == moments
+    assert weights.assets == ("A", "B")
+    assert weights.matrix == pytest.approx(np.array([[0.1, 0.3], [0.2, 0.4]]))
+    long = pd.DataFrame(
+        {"asset": ["A", "A"], "close": [1.0, 2.0], "weight": [0.1, 0.2]}, index=wide.index
+    )
+    path = save(long, path)
+    assert DataFeed(path, time_column=time_column).bars.close.tolist() == [[1.0], [2.0]]
+    weights = WeightSchedule.from_frame(path, time_column=time_column)
+    assert weights.matrix.tolist() == [[0.1], [0.2]]
+    assert list(weights.timestamps) == moments
+
+
+def test_columns_that_are_called_as_pandas_calls_an_index(tmp_path: Path) -> None:
+    for label in ("index", "Unnamed: 0"):
+        path = tmp_path / "frame.csv"
+        path.write_text(f"{label},A\n2024-01-02,1\n2024-01-03,2\n")
+        assert list(DataFeed.from_wide(path).bars.timestamps) == [
+            datetime(2024, 1, 2),
+            datetime(2024, 1, 3),
+        ]
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        (",A\n0,1\n1,2\n", "'', 'A'"),  # numbers of rows are no times
+        (",A\nx,1\n", "'', 'A'"),
+        ("moment,A\n2024-01-02,1\n", "'moment', 'A'"),  # a name of its own
+    ],
+)
+def test_a_first_column_that_is_no_such_index(text: str, columns: str, tmp_path: Path) -> None:
+    path = tmp_path / "frame.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=f"no column timestamp.*columns found: {columns}"):
+        DataFeed.from_wide(path)
+
+
+def test_a_known_name_of_times_comes_first(tmp_path: Path) -> None:
+    path = tmp_path / "frame.csv"
+    path.write_text("index,date,asset,close\n2020-01-01,2024-01-02,A,1\n")
+    assert list(DataFeed(path).bars.timestamps) == [datetime(2024, 1, 2)]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
+import polars as pl
 import typer
 
 from ml4t.backtest.cli import compare, data, demo, init, lookahead, preview, report, run
@@ -21,6 +23,7 @@ from ml4t.backtest.errors import (
 from ml4t.backtest.version import __version__
 
 _NAME = "ml4t-backtest"
+_EXIT_BROKEN = 70  # EX_SOFTWARE; 1 would say that there are leaks or faults
 _EXIT_STOPPED = 130  # as shells have it for Ctrl-C
 _OUR_WARNINGS = (DataWarning, OptimizationWarning, RebalanceWarning)
 # Typer brings a click of its own or uses the one that is installed: the base of its errors is
@@ -95,7 +98,16 @@ def run_app(arguments: list[str]) -> int:
         except _UsageFault as error:
             context = getattr(error, "ctx", None)
             path = _NAME if context is None else context.command_path
-            return refuse(f"{error.format_message().rstrip('.')}; see {path} --help")
+            message = error.format_message().rstrip(".")
+            return refuse(f"{message}{' See' if message.endswith('?') else '; see'} {path} --help")
+        # Polars panics with what is no Exception.
+        except (Exception, pl.exceptions.PanicException) as error:
+            traceback.print_exc()
+            refuse(
+                f"a fault of {_NAME} itself, not of what it was given: {type(error).__name__}: "
+                f"{error}; report it with the lines above"
+            )
+            return _EXIT_BROKEN
     if code == _EXIT_STOPPED:  # what typer makes of Ctrl-C, or what it was made of its Abort
         say("stopped")
     return int(code or 0)

@@ -18,6 +18,7 @@ from ml4t.backtest.feed.frames import Loaded, load
 from ml4t.backtest.feed.long import read_long
 from ml4t.backtest.feed.table import ASSET_COLUMNS, PRICE_COLUMNS, PRICES, TIME_COLUMNS, Table
 from ml4t.backtest.feed.wide import read_wide_fields
+from ml4t.backtest.formats import counted
 from ml4t.backtest.records import Ints
 
 EXAMPLES = ("data check prices.parquet", "data check prices.csv --quiet")
@@ -75,12 +76,14 @@ def _read(loaded: Loaded, faults: Faults) -> Table:
 def _show_columns(loaded: Loaded) -> None:
     frame = loaded.frame
     if not is_long(frame):
-        show(f"wide: {frame.height:,} rows, {frame.width - 1:,} columns of closes")
+        show(
+            f"wide: {counted(frame.height, 'row')}, {counted(frame.width - 1, 'column')} of closes"
+        )
         return
     labels = [find_name(frame, names) for names in (TIME_COLUMNS, ASSET_COLUMNS)]
     read = [name for name in frame.columns if name in labels or name.lower() in PRICE_COLUMNS]
     others = [name for name in frame.columns if name not in read]
-    show(f"long: {frame.height:,} rows; columns read: {', '.join(read)}")
+    show(f"long: {counted(frame.height, 'row')}; columns read: {', '.join(read)}")
     if others:
         show(f"columns not read: {', '.join(others)}")
 
@@ -90,8 +93,9 @@ def _show_bars(bars: Bars) -> None:
     first, last = bars.timestamps[0], bars.timestamps[-1]
     there = np.isfinite(bars.close)
     show(
-        f"{n_assets:,} assets, {n_bars:,} times, {moment_text(first)} to {moment_text(last)}"
-        f"{f' ({bars.time_zone})' if bars.time_zone else ''}, {int(there.sum()):,} bars"
+        f"{counted(n_assets, 'asset')}, {counted(n_bars, 'time')}, "
+        f"{moment_text(first)} to {moment_text(last)}"
+        f"{f' ({bars.time_zone})' if bars.time_zone else ''}, {counted(int(there.sum()), 'bar')}"
     )
     begins, ends = bars.first_bars, bars.last_bars
     if (begins < 0).any():

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ml4t.backtest.cli.inputs import find_name, read_feed, typed
+from ml4t.backtest.cli.inputs import find_name, read_feed, refuse_percents, typed
+from ml4t.backtest.cli.output import moment_text
 from ml4t.backtest.errors import DataError, InputError, listed, with_nearest
 from ml4t.backtest.execution.schedule import as_schedule
 from ml4t.backtest.execution.weights import as_weights, check_known
@@ -86,7 +87,8 @@ def read_targets(path: Path, prices: Prices) -> Targets:
     Raises
     ------
     ValueError
-        For what cannot be read, and for an asset that the prices do not know.
+        For what cannot be read, for weights in percent, for an asset that the prices do not know,
+        and for a decision that is later than the last price.
     """
     loaded = load(path, "weights")
     if find_name(loaded.frame, TIME_COLUMNS) is None:
@@ -96,8 +98,21 @@ def read_targets(path: Path, prices: Prices) -> Targets:
     else:
         moment, weights = list(as_schedule(loaded).rows())[-1]
         found = Targets(weights, moment)
+    refuse_percents(np.array([list(found.weights.values())]), path, [found.moment])
+    if prices.moment and found.moment and found.moment.date() > prices.moment.date():
+        raise DataError(
+            f"weights: the last of {str(path)!r} are of {moment_text(found.moment)}, later than "
+            f"the last prices, {moment_text(prices.moment)}; add the prices since then"
+        )
     check_known(found.weights, dict.fromkeys(prices.closes, 0))
     return found
+
+
+def targets_age(prices: Prices, targets: Targets) -> int | None:
+    """Return how many days the targets are older than the prices; None: a file does not say."""
+    if prices.moment is None or targets.moment is None:
+        return None
+    return (prices.moment.date() - targets.moment.date()).days
 
 
 def read_holdings(path: Path, prices: Prices, cash: float | None) -> Holdings:
@@ -114,13 +129,13 @@ def read_holdings(path: Path, prices: Prices, cash: float | None) -> Holdings:
     Raises
     ------
     ValueError
-        For what cannot be read, for cash that is not there or there twice, and for an asset
-        without a price.
+        For what cannot be read, for cash that is not there or there twice, for an asset without a
+        price, and for one of which less than nothing is held.
     """
     held = _numbers_by_asset(load(path, "holdings"), "quantity", "holdings")
     empty = [asset for asset, quantity in held.items() if not math.isfinite(quantity)]
     if empty:
-        raise DataError(f"holdings: {listed(empty)} have no quantity in {str(path)!r}; write one")
+        raise DataError(f"holdings: no quantity for {listed(empty)} in {str(path)!r}; write one")
     # An asset may be called CASH.
     rows = [name for name in held if name.lower() == _CASH and name not in prices.closes]
     if cash is not None and rows:
@@ -134,16 +149,23 @@ def read_holdings(path: Path, prices: Prices, cash: float | None) -> Holdings:
             "asset of the prices counts as one; write a row cash with the amount, or pass --cash"
         )
     money = held.pop(rows[0]) if cash is None else cash
+    short = [f"{asset}={quantity:g}" for asset, quantity in held.items() if quantity < 0.0]
+    if short:
+        raise DataError(
+            f"holdings: {', '.join(short[:5])} in {str(path)!r} must not be below 0; an account "
+            "holds no short positions"
+        )
     unknown = [asset for asset in held if asset not in prices.closes]
     if unknown:
         raise DataError(
-            f"holdings: {with_nearest(unknown, prices.closes)} in {str(path)!r} are no assets of "
-            "the prices; correct the name, or add a price"
+            f"holdings: the prices have no {with_nearest(unknown, prices.closes)} of "
+            f"{str(path)!r}; correct the name, or add a price"
         )
     unvalued = [name for name, held_of in held.items() if held_of and np.isnan(prices.marks[name])]
     if unvalued:
         raise DataError(
-            f"holdings: {listed(unvalued)} are held and have no price yet; add one to the prices"
+            f"holdings: no price yet for {listed(unvalued)}, of which some is held; add one to "
+            "the prices"
         )
     return Holdings(money, held)
 
@@ -167,5 +189,5 @@ def _numbers_by_asset(loaded: Loaded, column: str, what: str) -> dict[str, float
     faults.settle()
     twice = labels.filter(labels.is_duplicated()).unique(maintain_order=True).to_list()
     if twice:
-        raise DataError(f"{what}: {listed(twice)} are there more than once; keep one row each")
+        raise DataError(f"{what}: more than one row for {listed(twice)}; keep one each")
     return dict(zip(labels, values.tolist(), strict=True))

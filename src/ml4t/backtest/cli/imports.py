@@ -84,7 +84,7 @@ def users_code(what: str) -> Iterator[None]:
         yield
     except BacktestError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # sys.exit(1) would say that there are leaks
         text = " ".join(str(error).split())
         notes = "; ".join(notes_of(error))
         raise InputError(
@@ -95,7 +95,7 @@ def users_code(what: str) -> Iterator[None]:
         ) from error
 
 
-def _place(error: Exception) -> str:
+def _place(error: BaseException) -> str:
     """Return the last line of the user's own that a traceback goes through."""
     if isinstance(error, SyntaxError) and error.filename:
         return ""  # whose text has it

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-from ml4t.backtest.errors import InputError, MissingExtraError
+from ml4t.backtest.errors import InputError, MissingExtraError, WeightsError
 from ml4t.backtest.execution.decision_times import Schedule, check_schedule, every, on_dates
 from ml4t.backtest.feed.bars import times_series
 from ml4t.backtest.feed.checks import Faults
@@ -16,6 +19,10 @@ from ml4t.backtest.feed.datafeed import DataFeed
 from ml4t.backtest.feed.frames import Loaded, load
 from ml4t.backtest.feed.table import ASSET_COLUMNS, TIME_COLUMNS
 from ml4t.backtest.feed.text import decimal_mark
+from ml4t.backtest.records import Floats
+
+# Ten times the equity is hardly meant; percents of an account that is invested by a tenth are it.
+_MOST_EXPOSURE = 10.0
 
 
 def find_name(frame: pl.DataFrame, known: tuple[str, ...]) -> str | None:
@@ -109,6 +116,37 @@ def price_frame(path: Path, for_pandas: bool) -> Any:
     if is_long(frame):
         return made
     return made.set_index(find_column(frame.columns, TIME_COLUMNS, None, "prices", "time_column"))
+
+
+def refuse_percents(matrix: Floats, path: Path, moments: Sequence[datetime | None]) -> None:
+    """Raise for weights that can hardly be fractions of equity.
+
+    Each would be cut to the whole account and all of them scaled, to equal weights, without a word.
+
+    Parameters
+    ----------
+    matrix : ndarray (n_decisions, n_assets)
+        Weights, NaN where there is none.
+    path : Path
+        The file that they are from.
+    moments : sequence of datetime or None
+        Of the decisions; None: the file does not say.
+
+    Raises
+    ------
+    ValueError
+        If the absolute weights of a decision sum to more than 10.
+    """
+    with np.errstate(over="ignore"):
+        sums = np.nansum(np.abs(matrix), axis=1)
+    beyond = np.flatnonzero(sums > _MOST_EXPOSURE)
+    if beyond.size:
+        moment = moments[int(beyond[0])]
+        at = "" if moment is None else f" at {moment}"
+        raise WeightsError(
+            f"{path}{at}: weights sum to {sums[beyond[0]]:.6g}: are they percent? divide them by "
+            "100"
+        )
 
 
 def schedule_of(value: object) -> Schedule:

@@ -33,6 +33,10 @@ _REMEDIES = (
         r"Pass the path of a parquet or csv file, or read it yourself and pass the frame",
         "Save it as parquet or csv",
     ),
+    (
+        r"; on_failure= says what is to be done then",
+        "; set on_failure where your module makes it, to say what is to be done then",
+    ),
     (r"read the file yourself and pass the frame", "write all of them in one way"),
     (r"pass the one that a result is in", "name the one that a result was saved to"),
     (r", or use DataFeed\.from_wide for a frame with a column per asset", ""),

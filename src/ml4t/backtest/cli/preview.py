@@ -14,6 +14,7 @@ from ml4t.backtest.cli.holdings import (
     read_holdings,
     read_prices,
     read_targets,
+    targets_age,
 )
 from ml4t.backtest.cli.output import Column, moment_text, show, show_json, show_table, warn
 from ml4t.backtest.cli.settings import RunSettings, read_settings
@@ -31,8 +32,8 @@ EXAMPLES = (
 )
 _EXIT_SKIPPED = 3
 _DONE = (Reason.ORDERED, Reason.AT_TARGET)
-# A quarter and some days: weights that are older than that are hardly those of today.
-_DAYS_APART = 100
+# The longest quarter: weights that are older than that are hardly those of today.
+_DAYS_APART = 92
 
 
 def command(
@@ -63,7 +64,8 @@ def command(
     """Show what a rebalance would do today, and why.
 
     Sends nothing. Exit code 3: something was skipped or cut, that is, a row has another reason than
-    an order or being at its target, a weight was adjusted, or cash does not suffice.
+    an order or being at its target, a weight was adjusted, or cash does not suffice; or the weights
+    are more than 92 days older than the last prices.
     """
     settings = _settings(config)
     last = read_prices(_chosen("prices", prices, settings))
@@ -82,13 +84,17 @@ def command(
         rules.rebalance,
     )
     plan.warn_if_skipped()
-    _warn_of_times(last, targets)
+    _warn_of_age(last, targets)
     if as_json:
         show_json(_as_json(plan, account, last, targets))
     else:
         _show(plan, account, last, targets)
-    falls_short = _is_short_of_cash(plan, account) or any(map(_is_skipped_or_adjusted, plan.rows))
-    return _EXIT_SKIPPED if falls_short else 0
+    is_as_asked = not (
+        _is_short_of_cash(plan, account)
+        or any(map(_is_skipped_or_adjusted, plan.rows))
+        or _are_old(last, targets)
+    )
+    return 0 if is_as_asked else _EXIT_SKIPPED
 
 
 def _settings(config: Path | None) -> RunSettings | None:
@@ -106,20 +112,19 @@ def _chosen(what: str, given: Path | None, settings: RunSettings | None) -> Path
     return Path(f"{what}.csv") if given is None else given
 
 
-def _warn_of_times(prices: Prices, targets: Targets) -> None:
-    if prices.moment is None or targets.moment is None:
+def _are_old(prices: Prices, targets: Targets) -> bool:
+    return (targets_age(prices, targets) or 0) > _DAYS_APART
+
+
+def _warn_of_age(prices: Prices, targets: Targets) -> None:
+    if not _are_old(prices, targets):
         return
-    days = (targets.moment.date() - prices.moment.date()).days
-    if days > 0:
-        warn(
-            f"the weights are of {targets.moment.date()}, later than the last prices, "
-            f"{prices.moment.date()}; see whether the prices are those of today"
-        )
-    elif days < -_DAYS_APART:
-        warn(
-            f"the weights are of {targets.moment.date()}, {-days} days before the last prices, "
-            f"{prices.moment.date()}; see whether the files belong together"
-        )
+    assert targets.moment is not None
+    assert prices.moment is not None
+    warn(
+        f"the weights are of {targets.moment.date()}, {targets_age(prices, targets)} days before "
+        f"the last prices, {prices.moment.date()}; see whether the files belong together"
+    )
 
 
 def _is_short_of_cash(plan: RebalancePlan, account: Holdings) -> bool:
@@ -208,6 +213,7 @@ def _as_json(
         "plan_id": plan.plan_id,
         "prices_of": prices.moment,
         "weights_of": targets.moment,
+        "are_weights_old": _are_old(prices, targets),
         "equity": plan.equity,
         "cash": account.cash,
         "cash_after": plan.cash_after,

@@ -10,7 +10,7 @@ import typer
 
 from ml4t.backtest import storage
 from ml4t.backtest.cli.imports import load_object, users_code
-from ml4t.backtest.cli.inputs import read_feed
+from ml4t.backtest.cli.inputs import read_feed, refuse_percents
 from ml4t.backtest.cli.output import Quiet, note, show, shows_progress, working
 from ml4t.backtest.cli.settings import RunSettings, read_settings
 from ml4t.backtest.errors import ConfigError, InputError, shown
@@ -119,6 +119,7 @@ def _traded(settings: RunSettings, feed: DataFeed, provider: Any, quiet: bool) -
     if provider is None:
         assert settings.weights is not None
         schedule = as_schedule(settings.weights)
+        refuse_percents(schedule.matrix, settings.weights, schedule.timestamps)
         with working(f"trading {len(schedule)} decisions ({_COMPILES})", quiet):
             return run_weights(feed, schedule, settings.backtest, settings.align)
     with users_code(f"provider: {settings.provider}"):

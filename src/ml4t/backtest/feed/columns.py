@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ml4t.backtest.errors import DataError, listed
 from ml4t.backtest.feed.bars import zone_of
 from ml4t.backtest.feed.checks import Faults
+from ml4t.backtest.feed.table import INDEX_COLUMNS, TIME_COLUMNS
 from ml4t.backtest.feed.text import is_missing, parse_numbers, parse_times
 from ml4t.backtest.numeric import is_real
 from ml4t.backtest.records import Floats, Ints
@@ -41,6 +42,10 @@ def find_column(
     if given is not None:
         if given in present:
             return given
+        # `read_file` has named it; the caller may know it by what the file calls it.
+        named = candidates is TIME_COLUMNS and str(given).lower() in INDEX_COLUMNS
+        if named and TIME_COLUMNS[0] in present:
+            return TIME_COLUMNS[0]
         raise DataError(f"{what}: no column {given!r} ({option}); columns found: {_found(present)}")
     by_name = {column.lower(): column for column in reversed(present)}
     for candidate in candidates:

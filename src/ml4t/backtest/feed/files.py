@@ -10,6 +10,8 @@ from pathlib import Path
 import polars as pl
 
 from ml4t.backtest.errors import DataError, listed
+from ml4t.backtest.feed.table import INDEX_COLUMNS, TIME_COLUMNS
+from ml4t.backtest.feed.text import is_missing, parse_times
 
 _PARQUET, _GZIP = b"PAR1", b"\x1f\x8b"
 _SEPARATORS = (",", ";", "\t", "|")
@@ -37,16 +39,38 @@ def read_file(path: Path, what: str) -> tuple[pl.DataFrame, bool]:
     name = f"{what}: the file {str(path)!r}"
     if content[:4] == _PARQUET:
         try:
-            return pl.read_parquet(content), False
+            frame = pl.read_parquet(content)
         # A broken file makes polars panic, which is no Exception.
         except (Exception, pl.exceptions.PanicException) as error:
             raise DataError(f"{name} is a broken parquet file: {error}. {_REMEDY}") from error
+        return _with_time_named(frame, False), False
     if content[:2] == _GZIP:
         try:
             content = gzip.decompress(content)
         except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"{name} is a broken gzip file: {error}. {_REMEDY}") from error
-    return _read_csv(_text_of(content, name), name), True
+    return _with_time_named(_read_csv(_text_of(content, name), name), True), True
+
+
+def _with_time_named(frame: pl.DataFrame, is_text: bool) -> pl.DataFrame:
+    """Name the times of a pandas index that had no name, unless a column is one of times."""
+    if any(label.lower() in TIME_COLUMNS for label in frame.columns):
+        return frame
+    # A csv begins with its index, a parquet file ends with it.
+    for label in dict.fromkeys([*frame.columns[:1], *frame.columns[-1:]]):
+        if label.lower() in INDEX_COLUMNS and _holds_times(frame[label], is_text):
+            return frame.rename({label: TIME_COLUMNS[0]})
+    return frame
+
+
+def _holds_times(column: pl.Series, is_text: bool) -> bool:
+    if not is_text:
+        return isinstance(column.dtype, (pl.Date, pl.Datetime))
+    try:
+        parse_times(column.filter(~is_missing(column)).unique().to_list(), "index")
+    except DataError:
+        return False
+    return not is_missing(column).all()
 
 
 def _text_of(content: bytes, name: str) -> str:
@@ -62,7 +86,7 @@ def _text_of(content: bytes, name: str) -> str:
     if text.startswith("PK\x03\x04") or text[:1] in ("{", "[", "<"):
         raise DataError(f"{name} is neither parquet nor csv. {_REMEDY}")
     if not text.strip():
-        raise DataError(f"{name} is empty. {_REMEDY}")
+        raise DataError(f"{name} is empty; it needs a line of column names, and rows below it")
     return text
 
 

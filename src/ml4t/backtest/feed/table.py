@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from ml4t.backtest.records import Ints
 
 TIME_COLUMNS = ("timestamp", "date", "datetime")
+#: How the index of a pandas frame is called in a file, where it had no name.
+INDEX_COLUMNS = ("", "index", "unnamed: 0", "__index_level_0__")
 ASSET_COLUMNS = ("symbol", "asset", "ticker")
 PRICE_COLUMNS = ("open", "high", "low", "close", "volume", "vwap")
 
