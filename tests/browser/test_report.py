@@ -301,6 +301,15 @@ def test_on_paper_everything_is_drawn_and_light(opened: Any, stocks_page: Path) 
         assert it.page.locator("#trades-grid .scroll").evaluate(
             "(box) => box.scrollHeight <= box.clientHeight + 1"
         )
+        assert it.page.locator(".explorer-when").inner_text().startswith("The rebalance of ")
+        assert re.search(
+            r"Printed here: 1 to \d+ of [\d,]+\.", it.page.locator("#trades-grid").inner_text()
+        )
+        for selector in ("#trades-grid .grid-table", "#explorer-box .grid-table"):
+            table = it.page.locator(selector).bounding_box()
+            assert table["x"] + table["width"] <= 700.5, selector
+        for figure in it.page.locator(".tile .figure").all():
+            assert figure.evaluate("(it) => it.scrollWidth <= it.clientWidth"), figure.inner_text()
         # A4 without its margins is 688 pixels wide.
         width = it.page.locator('[data-figure="equity"] .main-svg').first.bounding_box()["width"]
         assert width <= 700
@@ -364,6 +373,9 @@ def test_odd_runs_open(opened: Any, tmp_path: Path) -> None:
         with opened(run.report(tmp_path / "odd.html", title=name)) as it:
             it.show_all()
             assert it.page.locator("h1").inner_text() == name
+            # Of nothing there is nothing to choose.
+            is_there = it.page.locator(".explorer-asset").is_visible()
+            assert is_there is (name != "no weights"), name
 
 
 def test_runs_compared(opened: Any, stocks: BacktestResult, tmp_path: Path) -> None:

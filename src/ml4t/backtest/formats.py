@@ -39,6 +39,11 @@ def percent(fraction: float, digits: int = 1, sign: bool = False) -> str:
     return text if text == NOT_DEFINED else f"{text}{_NO_BREAK}%"
 
 
+def fine_percent(fraction: float) -> str:
+    """Write a fraction as a percentage: with one digit from 1 % on, two below."""
+    return percent(fraction, 1 if abs(fraction) >= 0.01 else 2)
+
+
 def bps(value: float, sign: bool = False) -> str:
     """Write basis points: whole from 10 on, with one digit below."""
     text = number(value, 0 if abs(value) >= 10.0 else 1, sign)

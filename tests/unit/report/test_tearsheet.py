@@ -58,6 +58,19 @@ def test_the_page_of_a_small_run(tmp_path: Path) -> None:
     assert small_run().fingerprint in text
 
 
+def test_an_empty_title_is_the_usual_one(tmp_path: Path) -> None:
+    page = small_run().report(tmp_path / "report.html", title=" ").read_text(encoding="utf-8")
+    assert "<title>Backtest report</title>" in page
+    assert "<h1>Backtest report</h1>" in page
+
+
+def test_turnover_says_that_it_is_half(tmp_path: Path) -> None:
+    text = page_of(small_run(), tmp_path)
+    # 49 of 50 shares.
+    assert "49 % was traded, each as half of purchases and sales (98 % of what was asked)" in text
+    assert "turnover, half of purchases and sales" in text
+
+
 def test_every_chart_has_its_sentence_and_its_figure(tmp_path: Path) -> None:
     path = small_run().report(tmp_path / "report.html")
     page = path.read_text(encoding="utf-8")
@@ -169,6 +182,22 @@ def test_trades_as_a_table(tmp_path: Path) -> None:
     assert exits[0] == 1_704_067_200_000 + 3 * 86_400_000  # 2024-01-04
     assert np.isnan(exits[1])
     assert columns["Exit"]["blank"] == "open"
+    held = columns["Held at the end"]["values"]
+    assert np.isnan(held[0])
+    assert held[1] == 5
+
+
+def test_it_is_said_how_a_trade_is_counted(tmp_path: Path) -> None:
+    # 10 bought at 10, of which 4 are sold at 20: one trade, open, 6 of its 10 held.
+    run = run_script({0: buy("A", 10), 1: sell("A", 4)}, CLOSES)
+    path = run.report(tmp_path / "report.html")
+    columns = {c["label"]: c for c in payload(path)["tables"]["trades-grid"]["columns"]}
+    assert columns["Shares in all"]["values"] == [10]
+    assert columns["Held at the end"]["values"] == [6]
+    assert columns["Average exit or last mark"]["values"] == [20]
+    text = text_of(path)
+    assert "A round trip goes from flat to flat" in text
+    assert "closed trades 0 " in text
 
 
 def test_long_tables_are_cut_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,6 +270,8 @@ def test_a_run_that_was_stopped_in_its_first_bar(tmp_path: Path) -> None:
     text = page_of(run, tmp_path)
     assert "The run was stopped before its first bar was complete" in text
     assert "The run has no complete bar, so there is no equity to show." in text
+    assert "The run has no bars." in text
+    assert "Every asset has a bar" not in text
 
 
 @pytest.mark.parametrize("mode", list(ExecutionMode))

@@ -75,7 +75,7 @@ def equity_figure(
             row=1,
             col=1,
         )
-    figure.update_xaxes(type="date")
+    figure.update_xaxes(**style.time_axis(equity["timestamp"]))
     figure.update_yaxes(
         title_text="equity, currency",
         tickformat=",",

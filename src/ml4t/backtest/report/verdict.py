@@ -5,7 +5,17 @@ from __future__ import annotations
 import math
 
 from ml4t.backtest.attribution.bridge import Bridge
-from ml4t.backtest.formats import NOT_DEFINED, bps, day, is_short, money, number, percent, span
+from ml4t.backtest.formats import (
+    NOT_DEFINED,
+    bps,
+    day,
+    fine_percent,
+    is_short,
+    money,
+    number,
+    percent,
+    span,
+)
 from ml4t.backtest.report.bridge import in_words
 from ml4t.backtest.report.sections import Tile
 from ml4t.backtest.report.sources import Sources
@@ -30,7 +40,7 @@ def verdict_tiles(found: Sources) -> list[Tile]:
         ),
         Tile(
             "Deepest drawdown",
-            percent(figures["max_drawdown"]),
+            fine_percent(figures["max_drawdown"]),
             f"on {day(deepest['valley'][0])}" if deepest.height else "it never fell",
         ),
         _lost(found),
