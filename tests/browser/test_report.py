@@ -192,6 +192,9 @@ def test_trades_are_sorted_and_filtered(
         head.get_by_role("button").click()
         assert head.get_attribute("aria-sort") == "ascending"
         assert it.texts(names) == by_pnl[::-1]
+        # Anywhere in the cell, beside its words too.
+        head.click(position={"x": 2, "y": 2})
+        assert head.get_attribute("aria-sort") == "descending"
         grid.get_by_role("columnheader", name="Asset").get_by_role("button").click()
         assert it.texts(names) == sorted(by_pnl)
         assert head.get_attribute("aria-sort") is None
@@ -213,6 +216,11 @@ def test_a_long_table_has_pages(opened: Any, stocks_page: Path) -> None:
         grid.get_by_role("button", name="Next").click()
         assert it.texts("#log-grid tbody th")[0] != first
         assert "page 2 of 8" in grid.inner_text()
+        # On paper it says which part that is: 50 rows a page.
+        part = grid.locator(".grid-part")
+        assert not part.is_visible()
+        it.page.emulate_media(media="print")
+        assert re.fullmatch(r"Printed here: 51 to 100 of 39\d\.", part.inner_text())
 
 
 def test_the_scale_of_the_axis(opened: Any, stocks_page: Path) -> None:
@@ -301,6 +309,14 @@ def test_on_paper_everything_is_drawn_and_light(opened: Any, stocks_page: Path) 
         assert it.page.locator("#trades-grid .scroll").evaluate(
             "(box) => box.scrollHeight <= box.clientHeight + 1"
         )
+        assert it.page.locator(".explorer-when").inner_text().startswith("The rebalance of ")
+        # All 20 round trips are on one page.
+        assert not it.page.locator("#trades-grid .grid-part").is_visible()
+        for selector in ("#trades-grid .grid-table", "#explorer-box .grid-table"):
+            table = it.page.locator(selector).bounding_box()
+            assert table["x"] + table["width"] <= 700.5, selector
+        for figure in it.page.locator(".tile .figure").all():
+            assert figure.evaluate("(it) => it.scrollWidth <= it.clientWidth"), figure.inner_text()
         # A4 without its margins is 688 pixels wide.
         width = it.page.locator('[data-figure="equity"] .main-svg').first.bounding_box()["width"]
         assert width <= 700
@@ -364,6 +380,9 @@ def test_odd_runs_open(opened: Any, tmp_path: Path) -> None:
         with opened(run.report(tmp_path / "odd.html", title=name)) as it:
             it.show_all()
             assert it.page.locator("h1").inner_text() == name
+            # Of nothing there is nothing to choose.
+            is_there = it.page.locator(".explorer-asset").is_visible()
+            assert is_there is (name != "no weights"), name
 
 
 def test_runs_compared(opened: Any, stocks: BacktestResult, tmp_path: Path) -> None:

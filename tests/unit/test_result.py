@@ -348,7 +348,7 @@ ODD: dict[str, tuple[Any, dict[str, float], list[str]]] = {
             "volatility": NAN,
             "sharpe_ratio": NAN,
         },
-        ["Volatility a year  n/a", "Annual return      0.00%"],
+        ["Volatility a year  n/a", "Annual return      0.00% (of 1 day)"],
     ),
     "all cash": (
         lambda: run_script({}, {"A": [10.0, 11.0, 12.0, 9.0]}),

@@ -10,6 +10,7 @@ from datetime import datetime
 NOT_DEFINED = "n/a"
 _MINUS = "\N{MINUS SIGN}"
 _NO_BREAK = "\N{NO-BREAK SPACE}"
+_HALF_A_YEAR = 0.5
 
 
 def number(value: float, digits: int = 0, sign: bool = False) -> str:
@@ -36,6 +37,11 @@ def percent(fraction: float, digits: int = 1, sign: bool = False) -> str:
     """Write a fraction as a percentage."""
     text = number(100.0 * fraction, digits, sign)
     return text if text == NOT_DEFINED else f"{text}{_NO_BREAK}%"
+
+
+def fine_percent(fraction: float) -> str:
+    """Write a fraction as a percentage: with one digit from 1 % on, two below."""
+    return percent(fraction, 1 if abs(fraction) >= 0.01 else 2)
 
 
 def bps(value: float, sign: bool = False) -> str:
@@ -66,6 +72,11 @@ def counted(n: int, one: str, several: str | None = None) -> str:
 def span(years: float) -> str:
     """Write a span of time: years, or days where it is less than one year."""
     return f"{number(years, 1)} years" if years >= 1.0 else counted(round(365.25 * years), "day")
+
+
+def is_short(years: float) -> bool:
+    """Whether a span of time is too short to speak of a year: figures a year would multiply it."""
+    return years < _HALF_A_YEAR
 
 
 def day(moment: datetime) -> str:

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
+from ml4t.backtest.feed.bars import nanoseconds
+from ml4t.backtest.formats import is_short, span
+from ml4t.backtest.metrics import years
 from ml4t.backtest.run_tables import RunTables
 
 
@@ -27,6 +30,11 @@ def rows_of_summary(run: RunTables, found: Mapping[str, float]) -> list[tuple[st
         # "z": what rounds to zero has no sign.
         return "n/a" if np.isnan(found[name]) else format(found[name], f"z{form}")
 
+    spanned = years(nanoseconds(times))
+    annual = shown("annual_return", ".2%")
+    if is_short(spanned) and annual != "n/a":
+        # Of a few days it says little: what it is made of stands beside it.
+        annual += f" (of {span(spanned)})"
     bars = f"{run.equity.height:,} {'bar' if run.equity.height == 1 else 'bars'}"
 
     lines = [
@@ -34,7 +42,7 @@ def rows_of_summary(run: RunTables, found: Mapping[str, float]) -> list[tuple[st
         ("Initial cash", shown("initial_cash", ",.2f")),
         ("Final equity", shown("final_equity", ",.2f")),
         ("Total return", shown("total_return", ".2%")),
-        ("Annual return", shown("annual_return", ".2%")),
+        ("Annual return", annual),
         ("Volatility a year", shown("volatility", ".2%")),
         ("Sharpe ratio", shown("sharpe_ratio", ".2f")),
         ("Max drawdown", shown("max_drawdown", ".2%")),

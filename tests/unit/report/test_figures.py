@@ -11,15 +11,16 @@ import polars as pl
 import pytest
 
 from helpers import START, Script, day, feed_of
-from ml4t.backtest import BacktestConfig, BacktestResult, Engine, run_weights
+from ml4t.backtest import BacktestConfig, BacktestResult, Engine, ExecutionMode, run_weights
 from ml4t.backtest.attribution import account_size_curve, threshold_curve
 from ml4t.backtest.report import ResultPlots, account_size_figure, threshold_figure
 from ml4t.backtest.report.costs import costs_by_year, costs_sentence
 from ml4t.backtest.report.drawdown import drawdown_sentence
 from ml4t.backtest.report.equity import equity_figure, equity_sentence, wants_log
+from ml4t.backtest.report.heatmap import monthly_sentence
 from ml4t.backtest.report.rolling import rolling_sharpe_sentence
-from ml4t.backtest.report.style import label
-from ml4t.backtest.report.weights import weights_figure
+from ml4t.backtest.report.style import label, time_axis, years_axis
+from ml4t.backtest.report.weights import weights_figure, weights_sentence
 from report_pages import CLOSES, CONFIG, EQUITY, small_run
 
 MINUS, BLANK = "\N{MINUS SIGN}", "\N{NO-BREAK SPACE}"
@@ -208,7 +209,7 @@ def test_sentences_say_what_the_figures_show() -> None:
     # 9.8 of 980 are 100 basis points.
     assert costs_sentence(run.fills, run.equity) == (
         "2 fills traded 980.00 and paid 9.80 in commission and 0.00 in slippage: "
-        f"100{BLANK}bps of what was traded."
+        f"100{BLANK}bps of purchases and sales."
     )
     assert rolling_sharpe_sentence(run.equity).startswith("The run is shorter than a year")
 
@@ -265,3 +266,68 @@ def test_curves_of_frictions() -> None:
     assert figure.layout.xaxis.type == "log"
     steps = threshold_curve(feed_of(CLOSES), asked, BacktestConfig(), [0.0, 0.05])
     assert list(threshold_figure(steps).data[2].y) == steps["tracking_error"].to_list()
+
+
+def yearly(*returns: float) -> pl.DataFrame:
+    """Equity at 300 days that follow each other on 440 days or so, five a week."""
+    stamps = pl.datetime_range(day(0), day(450), "1d", eager=True, time_unit="ns")
+    stamps = stamps.filter(stamps.dt.weekday() <= 5)[:300]
+    steps = np.resize(returns, 300)
+    return pl.DataFrame({"timestamp": stamps, "equity": 100.0 * np.cumprod(1.0 + steps)})
+
+
+def test_it_is_said_why_there_is_no_sharpe_ratio() -> None:
+    assert rolling_sharpe_sentence(yearly(0.02, -0.01)).startswith("Over windows of a year")
+    # 300 bars of 261 a year are a year and more.
+    assert rolling_sharpe_sentence(yearly(0.0)).startswith(
+        "The Sharpe ratio of no window of a year is defined: the returns in it do not vary"
+    )
+    few = pl.DataFrame(
+        {"timestamp": [day(182 * k) for k in range(9)], "equity": [1.0, 2.0, 3.0] * 3}
+    )
+    few = few.with_columns(pl.col("timestamp").cast(pl.Datetime("ns")))
+    assert rolling_sharpe_sentence(few).startswith("The run has fewer than twelve bars a year")
+
+
+def test_what_was_held_is_counted_from_the_first_decision_on() -> None:
+    run = run_weights(
+        feed_of({"A": [10.0] * 8}),
+        {day(6): {"A": 1.0}},
+        BacktestConfig(initial_cash=1_000.0, execution_mode=ExecutionMode.SAME_BAR),
+    )
+    text = weights_sentence(run.weights("requested"), run.positions, run.equity)
+    # All of it at both closes from day 6 on: not at 2 of 8.
+    assert f"at the close 100.0{BLANK}% was invested on average from the first of them on" in text
+    assert text.endswith(f"The largest position on average was A with 100.0{BLANK}%.")
+
+
+def test_months_are_counted_from_the_first_decision_on() -> None:
+    prices = {"A": [10.0] * 62 + [11.0] * 31}  # 31 + 29 days until March of 2024
+    run = run_weights(feed_of(prices), {day(60): {"A": 1.0}}, CONFIG)
+    monthly = run.monthly_returns()
+    assert monthly_sentence(monthly, run.rebalances["timestamp"][0]).startswith(
+        "1 of 2 months from Mar 2024, the month of the first decision, gained; "
+    )
+    assert monthly_sentence(idle().monthly_returns()) == "Nothing was gained or lost in 1 month."
+
+
+def test_the_axis_of_years_has_those_of_the_run() -> None:
+    two = years_axis(pl.Series([2020, 2021]))
+    assert two["tickvals"] == [2020, 2021]
+    low, high = years_axis(pl.Series(range(2015, 2025)))["range"]
+    assert low > 2014.0
+    assert high < 2025.0
+
+
+def test_one_bar_has_one_tick() -> None:
+    (moment,) = time_axis(pl.Series([day(0)]))["tickvals"]
+    assert moment == np.datetime64("2024-01-01")
+    assert "tickvals" not in time_axis(pl.Series([day(0), day(1)]))
+
+
+def test_a_small_fall_is_not_none() -> None:
+    equity = pl.DataFrame({"timestamp": [day(0)], "equity": [999.5]})
+    assert drawdown_sentence(equity, 1_000.0) == (
+        f"The deepest fall from a high was {MINUS}0.05{BLANK}%, on 2024-01-01. It ended "
+        f"0.05{BLANK}% below its high."
+    )

@@ -58,6 +58,19 @@ def test_the_page_of_a_small_run(tmp_path: Path) -> None:
     assert small_run().fingerprint in text
 
 
+def test_an_empty_title_is_the_usual_one(tmp_path: Path) -> None:
+    page = small_run().report(tmp_path / "report.html", title=" ").read_text(encoding="utf-8")
+    assert "<title>Backtest report</title>" in page
+    assert "<h1>Backtest report</h1>" in page
+
+
+def test_turnover_says_that_it_is_half(tmp_path: Path) -> None:
+    text = page_of(small_run(), tmp_path)
+    # 49 of 50 shares.
+    assert "49 % was traded, each as half of purchases and sales (98 % of what was asked)" in text
+    assert "turnover, half of purchases and sales" in text
+
+
 def test_every_chart_has_its_sentence_and_its_figure(tmp_path: Path) -> None:
     path = small_run().report(tmp_path / "report.html")
     page = path.read_text(encoding="utf-8")
@@ -169,6 +182,22 @@ def test_trades_as_a_table(tmp_path: Path) -> None:
     assert exits[0] == 1_704_067_200_000 + 3 * 86_400_000  # 2024-01-04
     assert np.isnan(exits[1])
     assert columns["Exit"]["blank"] == "open"
+    held = columns["Held at the end"]["values"]
+    assert np.isnan(held[0])
+    assert held[1] == 5
+
+
+def test_it_is_said_how_a_trade_is_counted(tmp_path: Path) -> None:
+    # 10 bought at 10, of which 4 are sold at 20: one trade, open, 6 of its 10 held.
+    run = run_script({0: buy("A", 10), 1: sell("A", 4)}, CLOSES)
+    path = run.report(tmp_path / "report.html")
+    columns = {c["label"]: c for c in payload(path)["tables"]["trades-grid"]["columns"]}
+    assert columns["Shares in all"]["values"] == [10]
+    assert columns["Held at the end"]["values"] == [6]
+    assert columns["Average exit or last mark"]["values"] == [20]
+    text = text_of(path)
+    assert "A round trip goes from flat to flat" in text
+    assert "closed trades 0 " in text
 
 
 def test_long_tables_are_cut_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,6 +270,8 @@ def test_a_run_that_was_stopped_in_its_first_bar(tmp_path: Path) -> None:
     text = page_of(run, tmp_path)
     assert "The run was stopped before its first bar was complete" in text
     assert "The run has no complete bar, so there is no equity to show." in text
+    assert "The run has no bars." in text
+    assert "Every asset has a bar" not in text
 
 
 @pytest.mark.parametrize("mode", list(ExecutionMode))
@@ -271,7 +302,7 @@ def test_a_loaded_result_says_that_it_needs_prices(tmp_path: Path) -> None:
     text = page_of(loaded, tmp_path)
     assert "There is no bridge for this run." in text
     assert "pass those of its run as prices=" in text
-    assert "Costs a year" in text
+    assert "Costs 9.80 commission and slippage" in text
     assert "Lost to trading" in page_of(loaded, tmp_path, prices=feed_of(CLOSES))
 
 
@@ -441,3 +472,45 @@ for look in (lambda: result.plot, lambda: result.report("never.html")):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     line = f"reports and figures need {missing}, which is not installed; "
     assert done.stdout == (line + 'run: pip install "ml4t-backtest[report]"\n') * 2
+
+
+def partly_covered() -> tuple[BacktestResult, pl.DataFrame]:
+    """A year of a loss, then a year of a gain, of which a benchmark covers the second alone.
+
+    All of 1,000 is in A: 10 at first, 5 after a year, 10 after two, in bars of 73 days.
+    """
+    closes = [10.0, 9.0, 8.0, 7.0, 6.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0]
+    times = [day(73 * k) for k in range(11)]
+    prices = pl.DataFrame({"timestamp": times, "asset": "A", "close": closes})
+    config = BacktestConfig(initial_cash=1_000.0, execution_mode=ExecutionMode.SAME_BAR)
+    run = run_weights(prices, {day(0): {"A": 1.0}}, config)
+    levels = [1.0, 1.1, 1.2, 1.3, 1.4, 1.5]
+    return run, pl.DataFrame({"timestamp": times[5:], "X": levels})
+
+
+def test_a_benchmark_of_a_part_is_compared_over_that_part(tmp_path: Path) -> None:
+    run, benchmark = partly_covered()
+    text = page_of(run, tmp_path, benchmark=benchmark)
+    # Over the second year, 365 days: from 500 to 1,000 and from 1 to 1.5. In years of 365.25 days
+    # 2 ** (365.25 / 365) - 1 = 100.09 % and 1.5 ** (365.25 / 365) - 1 = 50.04 %. 6 of 11 bars.
+    assert (
+        "X has a level at 54.5 % of the bars, 2024-12-31 to 2025-12-31. Over these it earned "
+        "50.04 % a year and the account 100.09 %"
+    ) in text
+    assert "X 50.04 % from 2024-12-31 to 2025-12-31, the account 100.09 %" in text
+    assert (
+        "From 2024-12-31 to 2025-12-31 X would have brought the 500.00 that the account had then "
+        "to 750.00, the account itself came to 1,000."
+    ) in text
+
+
+def test_a_short_run_has_no_figures_of_a_year(tmp_path: Path) -> None:
+    text = page_of(small_run(), tmp_path, benchmark="B")
+    # 1,235.2 of 1,000, and B from 10 to 5; on paper 1,250.
+    assert (
+        "1,000 became 1,235 in 3 days, +23.52 % in all: the run is too short to speak of a year. "
+        "Without any friction the weights would have come to 1,250: trading took 14.80."
+    ) in text
+    assert "B earned −50.00 %, 73.52 percentage points less than the account." in text  # noqa: RUF001
+    assert "Return in all 23.52 % too short a run to speak of a year" in text
+    assert "Lost to trading 14.80 commission and slippage 9.80" in text

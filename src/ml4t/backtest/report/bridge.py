@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from ml4t.backtest.attribution.bridge import Bridge
-from ml4t.backtest.formats import NOT_DEFINED, bps, listed_words, money
+from ml4t.backtest.feed.bars import nanoseconds
+from ml4t.backtest.formats import NOT_DEFINED, bps, is_short, listed_words, money
+from ml4t.backtest.metrics import years
 from ml4t.backtest.report import style
 from ml4t.backtest.report.libraries import go
 from ml4t.backtest.report.sections import StaticTable
@@ -44,8 +46,9 @@ def bridge_figure(bridge: Bridge) -> Any:
     names = ["paper", *_present(bridge), "account"]
     values = [bridge.total[name] for name in names]
     texts = [money(values[0])]
+    is_brief = _is_brief(bridge)
     for name in names[1:-1]:
-        a_year = bps(bridge.bps_per_year[name], sign=True)
+        a_year = NOT_DEFINED if is_brief else bps(bridge.bps_per_year[name], sign=True)
         texts.append(
             money(bridge.total[name], sign=True)
             + ("" if a_year == NOT_DEFINED else f"<br>{a_year}")
@@ -88,16 +91,18 @@ def bridge_sentence(bridge: Bridge) -> str:
     if not present:
         return "Nothing stood between the weights and the account: both come to the same."
 
+    is_brief = _is_brief(bridge)
+
     def worded(name: str) -> str:
         amount, rate = money(total[name], sign=True), bps(a_year[name], sign=True)
-        return f"{in_words(name)} ({amount}, {rate} a year)"
+        return f"{in_words(name)} ({amount}{'' if is_brief else f', {rate} a year'})"
 
     way = "less" if difference < 0.0 else "more"
     text = (
         f"Without any friction the requested weights would have come to {money(total['paper'])}; "
         f"the account has {money(abs(difference))} {way}"
     )
-    if math.isfinite(a_year["difference"]):
+    if math.isfinite(a_year["difference"]) and not is_brief:
         text += f", {bps(abs(a_year['difference']))} of return a year"
     largest = [worded(name) for name in present[:3]]
     verb = "The largest terms are" if len(largest) > 1 else "All of it is"
@@ -128,6 +133,10 @@ def label(term: str) -> str:
 def in_words(term: str) -> str:
     """Return a term as a sentence has it."""
     return _WORDS.get(term, label(term))
+
+
+def _is_brief(bridge: Bridge) -> bool:
+    return is_short(years(nanoseconds(bridge.paper["timestamp"])))
 
 
 def _present(bridge: Bridge) -> list[str]:

@@ -76,7 +76,7 @@ def costs_figure(fills: pl.DataFrame, equity: pl.DataFrame) -> Any:
         title_text="added up, currency", tickformat=",", rangemode="tozero", row=1, col=1
     )
     figure.update_yaxes(title_text="of a year, bps of equity", tickformat=",", row=2, col=1)
-    figure.update_xaxes(type="date", row=1, col=1)
+    figure.update_xaxes(**style.time_axis(equity["timestamp"]), row=1, col=1)
     figure.update_xaxes(**style.years_axis(of_years["year"]), row=2, col=1)
     return figure
 
@@ -92,7 +92,7 @@ def costs_sentence(fills: pl.DataFrame, equity: pl.DataFrame) -> str:
         return f"{counted(fills.height, 'fill')} traded {money(traded)}. {_FREE}"
     text = (
         f"{counted(fills.height, 'fill')} traded {money(traded)} and paid {money(commission)} in "
-        f"commission and {money(slippage)} in slippage: {bps(paid)} of what was traded"
+        f"commission and {money(slippage)} in slippage: {bps(paid)} of purchases and sales"
     )
     years = costs_by_year(fills, equity).filter(
         pl.col("commission_bps").is_finite() & pl.col("slippage_bps").is_finite()

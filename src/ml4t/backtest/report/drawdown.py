@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ml4t.backtest.formats import counted, day, percent
+from ml4t.backtest.formats import counted, day, fine_percent, percent
 from ml4t.backtest.metrics import drawdown
 from ml4t.backtest.records import Floats
 from ml4t.backtest.report import style
@@ -72,7 +72,7 @@ def drawdown_figure(
                 hovertemplate="%{y:.1%}",
             )
         )
-    figure.update_xaxes(type="date")
+    figure.update_xaxes(**style.time_axis(equity["timestamp"]))
     figure.update_yaxes(title_text="below the highest close", tickformat="~%")
     if not (depth < 0.0).any():
         figure.update_yaxes(range=[-0.01, 0.001])
@@ -89,13 +89,14 @@ def drawdown_sentence(equity: pl.DataFrame, initial_cash: float) -> str:
     worst = int(np.nanargmin(depth))
     below = float(np.mean(depth < -0.1))
     text = (
-        f"The deepest fall from a high was {percent(depth[worst])}, on "
+        f"The deepest fall from a high was {fine_percent(depth[worst])}, on "
         f"{day(equity['timestamp'][worst])}"
     )
     if below > 0.0:
         text += f"; at {percent(below, 0)} of the closes the account stood more than 10 % below"
     now = float(depth[-1])
-    return f"{text}. It ended {'at its high' if now == 0.0 else f'{percent(-now)} below its high'}."
+    place = "at its high" if now == 0.0 else f"{fine_percent(-now)} below its high"
+    return f"{text}. It ended {place}."
 
 
 def drawdown_rows(drawdowns: pl.DataFrame) -> StaticTable | None:
@@ -107,7 +108,7 @@ def drawdown_rows(drawdowns: pl.DataFrame) -> StaticTable | None:
             "the start" if row["peak"] is None else day(row["peak"]),
             day(row["valley"]),
             "not yet" if row["recovery"] is None else day(row["recovery"]),
-            percent(row["depth"]),
+            fine_percent(row["depth"]),
             counted(row["bars_down"], "bar"),
             "" if row["bars_up"] is None else counted(row["bars_up"], "bar"),
         )

@@ -75,7 +75,7 @@ def equity_figure(
             row=1,
             col=1,
         )
-    figure.update_xaxes(type="date")
+    figure.update_xaxes(**style.time_axis(equity["timestamp"]))
     figure.update_yaxes(
         title_text="equity, currency",
         tickformat=",",
@@ -143,13 +143,27 @@ def equity_sentence(
     others = []
     if paper is not None and paper.height:
         others.append(f"the same weights without any friction to {money(paper['equity'][-1])}")
-    if benchmark is not None and benchmark.height:
+    is_partial = benchmark is not None and benchmark.height < equity.height
+    if benchmark is not None and benchmark.height and not is_partial:
         ending = money(benchmark["equity"][-1])
         if ending != NOT_DEFINED:
             others.append(f"{benchmark_name} to {ending}")
     if others:
         text += f"; {' and '.join(others)}"
+    if benchmark is not None and benchmark.height and is_partial:
+        text += f". {_over_a_part(equity, benchmark, benchmark_name)}"
     return text + "."
+
+
+def _over_a_part(equity: pl.DataFrame, benchmark: pl.DataFrame, name: str) -> str:
+    """Say what a benchmark that lacks bars came to, and the account beside it."""
+    first, last = benchmark["timestamp"][0], benchmark["timestamp"][-1]
+    (account,) = equity.filter(pl.col("timestamp") == last)["equity"]
+    begin = money(benchmark["equity"][0])
+    return (
+        f"From {day(first)} to {day(last)} {name} would have brought the {begin} that the account "
+        f"had then to {money(benchmark['equity'][-1])}, the account itself came to {money(account)}"
+    )
 
 
 def wants_log(equity: pl.DataFrame) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from ml4t.backtest.formats import counted, percent
+from ml4t.backtest.formats import counted, fine_percent, percent
 from ml4t.backtest.records import Floats
 from ml4t.backtest.report import style
 from ml4t.backtest.report.libraries import go
@@ -36,15 +37,16 @@ def monthly_figure(monthly: pl.DataFrame) -> Any:
     if not monthly.height:
         return style.nothing_to_draw(_TITLE, _NEVER_A_BAR)
     months, totals = _values(monthly)
+    # A month alone sets the scale: a year is a sum of them, and only its sign and text matter.
+    known = np.abs(months[np.isfinite(months)])
+    scale = max(float(np.quantile(known, 0.98)) if known.size else 0.01, 1e-4)
     figure = style.new_figure(
         _TITLE,
-        height=_ROW * monthly.height + _AROUND,
+        height=_ROW * monthly.height + _AROUND + style.NOTE_HEIGHT,
+        note=f"Orange is a loss, blue a gain, darkest from {fine_percent(scale)} on.",
         hovermode="closest",
         showlegend=False,
     )
-    # A month alone sets the scale: a year is a sum of them, and only its sign and text matter.
-    known = np.abs(months[np.isfinite(months)])
-    scale = float(np.quantile(known, 0.98)) if known.size else 0.01
     # Between the months and the year.
     nothing = np.full(monthly.height, np.nan)
     figure.add_trace(
@@ -52,8 +54,8 @@ def monthly_figure(monthly: pl.DataFrame) -> Any:
             x=[*_MONTHS, "", "year"],
             y=[str(year) for year in monthly["year"]],
             z=np.round(np.column_stack([months, nothing, totals]), 5),
-            zmin=-max(scale, 1e-4),
-            zmax=max(scale, 1e-4),
+            zmin=-scale,
+            zmax=scale,
             colorscale=[[0.5 * k, color] for k, color in enumerate(style.SCALE)],
             texttemplate="%{z:.1%}",
             textfont={"size": 11},
@@ -70,15 +72,27 @@ def monthly_figure(monthly: pl.DataFrame) -> Any:
     return figure
 
 
-def monthly_sentence(monthly: pl.DataFrame) -> str:
-    """Say what the heat map shows."""
+def monthly_sentence(monthly: pl.DataFrame, begin: datetime | None = None) -> str:
+    """Say what the heat map shows, counted from the month of `begin` on."""
     if not monthly.height:
         return _NEVER_A_BAR
     months, totals = _values(monthly)
+    left_out = 0
+    if begin is not None:
+        year = monthly["year"].to_numpy()
+        is_before = 12 * year[:, None] + np.arange(12) < 12 * begin.year + begin.month - 1
+        left_out = int(np.count_nonzero(np.isfinite(months) & is_before))
+        months = np.where(is_before, np.nan, months)
+        totals = np.where(year < begin.year, np.nan, totals)
     known = months[np.isfinite(months)]
     if not known.size:
         return "No month has a return that is defined."
-    text = f"{int(np.count_nonzero(known > 0.0)):,} of {counted(known.size, 'month')} gained"
+    if not known.any():
+        return f"Nothing was gained or lost in {counted(known.size, 'month')}."
+    text = f"{int(np.count_nonzero(known > 0.0)):,} of {counted(known.size, 'month')}"
+    if begin is not None and left_out:
+        text += f" from {_MONTHS[begin.month - 1]} {begin.year}, the month of the first decision,"
+    text += " gained"
     if known.size > 1:
         worst, best = (
             np.unravel_index(find(months), months.shape) for find in (np.nanargmin, np.nanargmax)

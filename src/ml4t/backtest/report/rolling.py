@@ -17,6 +17,13 @@ from ml4t.backtest.report.thin import kept_points, thinning_note
 
 _TITLE = "Sharpe ratio of the year before"
 _TOO_SHORT = "The run is shorter than a year, so there is no window of a year in it."
+_TOO_FEW = "The run has fewer than twelve bars a year: no window of a year says anything."
+_NOT_DEFINED = (
+    "The Sharpe ratio of no window of a year is defined: the returns in it do not vary, or are "
+    "not defined themselves."
+)
+# Of fewer bars a year no window says anything.
+_FEWEST_BARS = 12
 
 
 def rolling_sharpe_figure(
@@ -38,7 +45,7 @@ def rolling_sharpe_figure(
     """
     ratio = _of_years(equity)
     if not np.isfinite(ratio).any():
-        return style.nothing_to_draw(_TITLE, _TOO_SHORT)
+        return style.nothing_to_draw(_TITLE, _why_none(equity))
     kept = kept_points([ratio])
     figure = style.new_figure(
         _TITLE,
@@ -63,7 +70,7 @@ def rolling_sharpe_figure(
             )
         )
     figure.add_hline(y=0.0, line={"color": style.GREY, "width": 1})
-    figure.update_xaxes(type="date")
+    figure.update_xaxes(**style.time_axis(equity["timestamp"]))
     figure.update_yaxes(title_text="Sharpe ratio", tickformat="~f")
     return figure
 
@@ -73,7 +80,7 @@ def rolling_sharpe_sentence(equity: pl.DataFrame) -> str:
     ratio = _of_years(equity)
     known = np.flatnonzero(np.isfinite(ratio))
     if not known.size:
-        return _TOO_SHORT
+        return _why_none(equity)
     values = ratio[known]
     times = equity["timestamp"]
     low, high = known[np.argmin(values)], known[np.argmax(values)]
@@ -85,13 +92,20 @@ def rolling_sharpe_sentence(equity: pl.DataFrame) -> str:
     )
 
 
+def _why_none(equity: pl.DataFrame) -> str:
+    """Say why no window of a year has a ratio."""
+    n_bars, a_year = equity.height, periods_per_year(nanoseconds(equity["timestamp"]))
+    if not np.isfinite(a_year) or n_bars <= round(a_year):
+        return _TOO_SHORT
+    return _TOO_FEW if round(a_year) < _FEWEST_BARS else _NOT_DEFINED
+
+
 def _of_years(equity: pl.DataFrame) -> Floats:
     """Return the ratio of the year to each close, (n,); NaN before the first whole one."""
     times = nanoseconds(equity["timestamp"])
     a_year = periods_per_year(times)
     found = np.full(times.size, np.nan)
-    # Of fewer bars a year than a dozen no window says anything.
-    if np.isfinite(a_year) and 12 <= round(a_year) < times.size:
+    if np.isfinite(a_year) and _FEWEST_BARS <= round(a_year) < times.size:
         returns = simple_returns(equity["equity"].to_numpy())
         found[1:] = rolling_sharpe_ratio(returns, round(a_year), a_year)
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 
 import numpy as np
@@ -12,9 +14,25 @@ from ml4t.backtest.analysis.tracking import Tracking
 from ml4t.backtest.attribution.bridge import Bridge
 from ml4t.backtest.errors import BacktestError
 from ml4t.backtest.feed.bars import Bars
+from ml4t.backtest.formats import is_short
+from ml4t.backtest.metrics import annual_return, total_return
 from ml4t.backtest.result import BacktestResult
 
 _NO_PROMISE = "No weights were ever requested, so there is no promise to compare the account with."
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What the account and its benchmark earned over the same span.
+
+    `is_annual` says whether the returns are those of a year: in a short span they are not.
+    `is_partial` says whether the span leaves bars of the run out, at an end or between.
+    """
+
+    account: float
+    benchmark: float
+    is_annual: bool
+    is_partial: bool
 
 
 class Sources:
@@ -115,6 +133,29 @@ class Sources:
                 "equity": base * levels / levels[0],
             }
         )
+
+    @cached_property
+    def beside(self) -> Beside | None:
+        """The account beside the benchmark, both over the bars that they share."""
+        if self.benchmark is None:
+            return None
+        figures, levels = self.statistics, self.benchmark.levels[self.benchmark.is_common]
+        is_partial = self.benchmark.coverage < 1.0
+        common = np.flatnonzero(self.benchmark.is_common)
+        years = float(common[-1] - common[0]) / figures["periods_per_year"]
+        # Of the whole run the account counts from its cash on, as everywhere.
+        own = self.result.equity["equity"].to_numpy()[common]
+        if not is_partial:
+            own = np.concatenate([[self.initial_cash], own])
+        if is_short(years) or not np.isfinite(years):
+            return Beside(total_return(own), total_return(levels), False, is_partial)
+        return Beside(annual_return(own, years), annual_return(levels, years), True, is_partial)
+
+    @cached_property
+    def begin(self) -> datetime | None:
+        """The time of the first decision or, without one, of the first fill; None: nothing was."""
+        tables = (self.result.rebalances, self.result.fills)
+        return min((table["timestamp"][0] for table in tables if table.height), default=None)
 
     @property
     def benchmark_name(self) -> str:

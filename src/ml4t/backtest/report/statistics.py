@@ -74,7 +74,10 @@ _WRITERS: dict[str, Callable[[float], str]] = {
 }
 _LABELS = {
     "annual_return": "return a year",
+    "turnover": "turnover, half of purchases and sales",
     "annual_turnover": "turnover a year",
+    "trades": "closed trades",
+    "hit_rate": "hit rate of closed trades",
     "max_drawdown": "deepest drawdown",
     "max_drawdown_bars": "bars in the deepest drawdown",
     "value_at_risk": "value at risk, 5 % of bars",

@@ -96,9 +96,21 @@ def new_figure(title: str, height: int = 380, note: str = "", **layout: Any) -> 
 def years_axis(years: pl.Series) -> dict[str, Any]:
     """Return the axis of bars that stand for calendar years: a few of them stay slim."""
     if len(years) >= _FEW_YEARS:
-        return {"tickformat": "d"}
+        # Ends of its own, so that no tick stands beside the run.
+        return {"tickformat": "d", "range": [years[0] - 0.6, years[-1] + 0.6]}
     around = 0.5 * (_FEW_YEARS - len(years))
-    return {"tickformat": "d", "dtick": 1, "range": [years[0] - around, years[-1] + around]}
+    return {
+        "tickformat": "d",
+        "tickvals": list(range(years[0], years[-1] + 1)),
+        "range": [years[0] - around, years[-1] + around],
+    }
+
+
+def time_axis(times: pl.Series) -> dict[str, Any]:
+    """Return the axis of the times of bars; one bar alone has one tick, not fractions of it."""
+    if len(times) != 1:
+        return {"type": "date"}
+    return {"type": "date", "tickvals": wall_times(times), "tickformat": "%Y-%m-%d %H:%M"}
 
 
 def wall_times(times: pl.Series) -> NDArray[np.datetime64]:

@@ -13,9 +13,14 @@ from ml4t.backtest.report.pack import Packer
 
 #: Rows of one table that a page holds.
 MOST_ROWS = 20_000
+HOW_COUNTED = (
+    "A round trip goes from flat to flat: all that was bought and sold of an asset in between, at "
+    "average prices. What is still held at the end is counted at its last mark. The figures of "
+    "trades (their number, hit rate, profit factor, holding time) count closed ones only."
+)
 
 
-def trades_grid(trips: pl.DataFrame, packer: Packer) -> dict[str, Any]:
+def trades_grid(trips: pl.DataFrame, packer: Packer, positions: pl.DataFrame) -> dict[str, Any]:
     """Return the table of round trips as ``templates/grid.js`` reads it.
 
     Parameters
@@ -23,8 +28,18 @@ def trades_grid(trips: pl.DataFrame, packer: Packer) -> dict[str, Any]:
     trips : polars.DataFrame
         ``result.round_trips()``; the last `MOST_ROWS` are shown.
     packer : Packer
+    positions : polars.DataFrame
+        Those of the result: what is still held of the round trips that are open.
     """
     shown = trips.tail(MOST_ROWS).with_columns(costs=pl.col("commission") + pl.col("slippage"))
+    last = positions.filter(pl.col("timestamp") == pl.col("timestamp").max())
+    # An asset has no more than one open trip at average prices.
+    shown = shown.join(
+        last.select("asset", pl.col("quantity").alias("held")),
+        on="asset",
+        how="left",
+        maintain_order="left",
+    ).with_columns(pl.when("is_open").then("held").alias("held"))
 
     def number(label: str, name: str, kind: str = "number", **more: Any) -> dict[str, Any]:
         values = shown[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
@@ -35,9 +50,15 @@ def trades_grid(trips: pl.DataFrame, packer: Packer) -> dict[str, Any]:
         _texts("Side", shown["side"], packer),
         _times("Entry", shown["entry_time"], packer),
         {**_times("Exit", shown["exit_time"], packer), "blank": "open"},
-        number("Shares", "quantity", "quantity"),
-        number("Entry price", "entry_price", digits=2),
-        number("Exit price", "exit_price", digits=2),
+        number("Shares in all", "quantity", "quantity", note="all that the entries came to"),
+        number("Held at the end", "held", "quantity"),
+        number("Average entry", "entry_price", digits=2),
+        number(
+            "Average exit or last mark",
+            "exit_price",
+            digits=2,
+            note="of what was sold, and of what is still held at its last mark",
+        ),
         number("P&L", "pnl", digits=0, sign=True),
         number("Return", "return", "percent", digits=1, sign=True),
         number("Costs", "costs", digits=0),

@@ -28,6 +28,7 @@ from ml4t.backtest.report.sections import Figures, GridBox, Section
 from ml4t.backtest.report.sources import Sources
 from ml4t.backtest.report.statistics import statistics_table
 from ml4t.backtest.report.tables import (
+    HOW_COUNTED,
     is_optimizer_log,
     log_grid,
     log_sentence,
@@ -46,6 +47,8 @@ from ml4t.backtest.report.weights import weights_figure, weights_sentence
 from ml4t.backtest.result import BacktestResult
 from ml4t.backtest.toml import write_toml
 from ml4t.backtest.version import __version__
+
+_COMPLETE = "Every asset has a bar at every time of the run."
 
 
 def write_report(
@@ -72,7 +75,7 @@ class Tearsheet:
 
     def __init__(self, found: Sources, title: str | None = None) -> None:
         self._found = found
-        self._title = "Backtest report" if title is None else str(title)
+        self._title = str(title or "").strip() or "Backtest report"
         self._packer = Packer()
         self._figures = Figures(self._packer)
         self._tables: dict[str, Any] = {}
@@ -183,7 +186,8 @@ class Tearsheet:
 
     def _months(self) -> Section:
         monthly = self._found.result.monthly_returns()
-        chart = self._figures.chart("months", monthly_figure(monthly), monthly_sentence(monthly))
+        sentence = monthly_sentence(monthly, self._found.begin)
+        chart = self._figures.chart("months", monthly_figure(monthly), sentence)
         return Section("months", "Returns by month", "Months", charts=[chart])
 
     def _risk(self) -> Section:
@@ -258,9 +262,9 @@ class Tearsheet:
         text = trades_sentence(trips)
         if not trips.height:
             return Section("trades", "Trades", "Trades", reason=text)
-        self._tables["trades-grid"] = trades_grid(trips, self._packer)
+        self._tables["trades-grid"] = trades_grid(trips, self._packer, self._found.result.positions)
         grid = GridBox("trades-grid", placeholder="asset, side, date")
-        return Section("trades", "Trades", "Trades", lead=[text], grids=[grid])
+        return Section("trades", "Trades", "Trades", lead=[text, HOW_COUNTED], grids=[grid])
 
     def _log(self) -> Section | None:
         asked = self._found.result.optimizations
@@ -274,11 +278,13 @@ class Tearsheet:
 
     def _data(self) -> Section:
         remarks = data_remarks(self._found.result, self._found.bars)
+        has_bars = self._found.result.equity.height > 0
         return Section(
             "data",
             "Data",
             "Data",
-            lead=[] if remarks else ["Every asset has a bar at every time of the run."],
+            lead=[] if remarks or not has_bars else [_COMPLETE],
+            reason="" if remarks or has_bars else "The run has no bars.",
             warnings=remarks,
         )
 

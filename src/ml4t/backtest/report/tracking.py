@@ -74,7 +74,7 @@ def drift_figure(tracking: Tracking) -> Any:
             hoverinfo="skip",
         )
     )
-    figure.update_xaxes(type="date")
+    figure.update_xaxes(**style.time_axis(over_time["timestamp"]))
     figure.update_yaxes(title_text="of equity", tickformat="~%", rangemode="tozero")
     return figure
 

@@ -45,7 +45,9 @@ def turnover_figure(tracking: Tracking) -> Any:
                 hovertemplate="%{y:.1%}",
             )
         )
-    figure.update_yaxes(title_text="of equity", tickformat="~%", rangemode="tozero")
+    figure.update_yaxes(
+        title_text="half of bought and sold,<br>of equity", tickformat="~%", rangemode="tozero"
+    )
     figure.update_xaxes(**style.years_axis(years["year"]))
     return figure
 
@@ -61,10 +63,10 @@ def turnover_sentence(tracking: Tracking) -> str:
     text = (
         f"{counted(plans.height, 'rebalance')} asked for a turnover of "
         f"{percent(requested / years.height, 0)} of equity in a calendar year on average, and "
-        f"{percent(executed / years.height, 0)} was traded"
+        f"{percent(executed / years.height, 0)} was traded, each as half of purchases and sales"
     )
     if requested > 0.0:
-        text += f" ({percent(executed / requested, 0)} of it)"
+        text += f" ({percent(executed / requested, 0)} of what was asked)"
     if years.height > 1:
         most = int(years["turnover_executed"].arg_max() or 0)
         text += (

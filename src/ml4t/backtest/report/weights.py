@@ -69,7 +69,7 @@ def weights_figure(requested: pl.DataFrame, positions: pl.DataFrame, equity: pl.
                 _line(name, x, matrix[:, k], colors[k], shape, row, has_short), row=row, col=1
             )
     figure.update_layout(margin={"b": 80})
-    figure.update_xaxes(type="date")
+    figure.update_xaxes(**style.time_axis(equity["timestamp"]))
     figure.update_yaxes(tickformat="~%", rangemode="tozero")
     figure.update_yaxes(title_text="requested weight", row=1, col=1)
     figure.update_yaxes(title_text="held weight", row=2, col=1)
@@ -82,11 +82,15 @@ def weights_sentence(requested: pl.DataFrame, positions: pl.DataFrame, equity: p
         return _NO_PLAN
     asked = np.nan_to_num(requested.drop("timestamp").to_numpy().astype(float))
     total = float(np.median(asked.sum(axis=1)))
+    # Before the first decision there was nothing to hold.
+    since = pl.col("timestamp") >= requested["timestamp"][0]
+    positions, equity = positions.filter(since), equity.filter(since)
     exposure = float(equity["net_exposure"].mean())  # type: ignore[arg-type]
     text = (
         f"{counted(requested.height, 'rebalance')} asked for {percent(total, 0)} of equity in the "
         f"median, among {counted(requested.width - 1, 'asset')}; at the close "
-        f"{percent(exposure, 1)} was invested on average, the rest was cash"
+        f"{percent(exposure, 1)} was invested on average from the first of them on, the rest was "
+        "cash"
     )
     mean = _mean_weights(positions, equity)
     if mean.height:

@@ -21,12 +21,16 @@ class Explorer {
     this.onlyTraded.addEventListener("change", () => this.choose(this.chosen));
     box.querySelector(".explorer-back").addEventListener("click", () => this.choose(this.chosen - 1));
     box.querySelector(".explorer-next").addEventListener("click", () => this.choose(this.chosen + 1));
-    this.choose(this.lastWithOrder() ?? last);
+    this.choose(this.lastThatCouldFill() ?? last);
     this.makeAssetChart();
   }
 
-  lastWithOrder() {
-    const row = this.data.ordered.findLastIndex((quantity) => !Number.isNaN(quantity));
+  // Of one that was decided at the last bar nothing has filled yet, so that it has no filled weight.
+  lastThatCouldFill() {
+    const { ordered, filled } = this.data;
+    const isOrdered = (quantity) => !Number.isNaN(quantity);
+    let row = ordered.findLastIndex((quantity, k) => isOrdered(quantity) && !Number.isNaN(filled[k]));
+    if (row < 0) row = ordered.findLastIndex(isOrdered);
     return row < 0 ? null : this.data.plans.start.findLastIndex((start) => start <= row);
   }
 
@@ -39,6 +43,9 @@ class Explorer {
     this.box.querySelector(".explorer-back").disabled = this.chosen === 0;
     this.box.querySelector(".explorer-next").disabled = this.chosen === last;
     this.sentence.textContent = sentence[this.chosen];
+    const only = this.onlyTraded.checked ? ", only what was ordered" : "";
+    this.box.querySelector(".explorer-when").textContent =
+      `The rebalance of ${label[this.chosen]}${only}, one of ${label.length.toLocaleString("en-US")}.`;
     const rows = [];
     for (let row = start[this.chosen]; row < start[this.chosen + 1]; row++) {
       if (!this.onlyTraded.checked || !Number.isNaN(this.data.ordered[row])) rows.push(row);
@@ -60,6 +67,7 @@ class Explorer {
       watcher.disconnect();
       this.drawAsset(Number(choice.value));
     }, { rootMargin: "300px" });
+    this.box.querySelector(".explorer-one").hidden = !codes.length;
     if (codes.length) watcher.observe(this.chart);
   }
 
@@ -90,6 +98,7 @@ class Explorer {
         xaxis: { type: "date" }, yaxis: { tickformat: "~%", rangemode: "tozero", title: { text: "weight" } },
       },
     });
+    this.box.querySelector(".explorer-which").textContent = `Asset: ${asset.names[code]}.`;
     this.chart.setAttribute("aria-label", `Requested and filled weight of ${asset.names[code]}`);
   }
 }

@@ -79,8 +79,8 @@ class Grid {
     this.heads = this.columns.map((column, k) => {
       const button = element("button", { type: "button", textContent: column.label });
       if (column.note) button.title = column.note;
-      button.addEventListener("click", () => this.sortBy(k));
       const head = element("th", { scope: "col" }, button);
+      head.addEventListener("click", () => this.sortBy(k));
       if (column.kind !== "text" && column.kind !== "time") head.className = "num";
       row.append(head);
       return head;
@@ -143,6 +143,11 @@ class Grid {
     const count = `${rows.length.toLocaleString("en-US")}${of} ${rows.length === 1 && !of ? this.one : this.several}`;
     this.box.querySelector(".grid-count").textContent = count;
     this.pages.hidden = nPages === 1;
+    const part = this.box.querySelector(".grid-part");
+    part.hidden = nPages === 1;
+    const from = this.page * this.perPage;
+    part.textContent =
+      `Printed here: ${from + 1} to ${from + shown.length} of ${rows.length.toLocaleString("en-US")}.`;
     this.where.textContent = `page ${this.page + 1} of ${nPages}`;
     this.back.disabled = this.page === 0;
     this.next.disabled = this.page === nPages - 1;
