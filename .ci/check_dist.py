@@ -1,7 +1,8 @@
 """Install the wheel and the sdist as a user would, and use them away from the repository.
 
-For each of the two: a clean environment, the first example of the README, `py.typed`, the command,
-and a second distribution that has a package of its own in the namespace ``ml4t``.
+For each of the two: a clean environment, the example of the README that needs no extra, `py.typed`,
+the command, a second distribution that has a package of its own in the namespace ``ml4t``, and with
+its extras the example that ends with a report.
 
 Run: ``make dist``, then ``python .ci/check_dist.py [folder with the two]``.
 """
@@ -34,13 +35,13 @@ assert importlib.util.find_spec("tests") is None, "the tests were installed"
 """
 
 
-def first_example() -> str:
-    """Return the first Python block of the README."""
+def example(needs: str, without: str) -> str:
+    """Return the first Python block of the README that has one word and not the other."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    found = re.search(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    if found is None:
-        raise SystemExit("README.md has no ```python block; the check runs the first")
-    return found.group(1)
+    for block in re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        if needs in block and without not in block:
+            return str(block)
+    raise SystemExit(f"README.md has no ```python block with {needs!r} and without {without!r}")
 
 
 def neighbour(folder: Path) -> Path:
@@ -103,16 +104,20 @@ def check(path: Path) -> None:
         pip = (python, "-m", "pip", "--disable-pip-version-check", "--quiet", "install")
         run(*pip, path.resolve(), neighbour(folder))
         (folder / "use.py").write_text(USE, encoding="utf-8")
-        (folder / "example.py").write_text(first_example(), encoding="utf-8")
+        (folder / "example.py").write_text(example("plan_rebalance", "skfolio"), encoding="utf-8")
         for script in ("use.py", "example.py"):
             run(python, "-W", "error", script)
         command = scripts / "ml4t-backtest"
         told = subprocess.run([command], cwd=folder, env=settings, capture_output=True, check=False)
         if told.returncode != 2 or b"ml4t-backtest[cli]" not in told.stderr:
             raise SystemExit(f"{path.name}: without its extra the command says {told.stderr!r}")
-        run(*pip, f"{path.resolve()}[cli]")
+        run(*pip, f"{path.resolve()}[cli,report]")
         run(command, "--help", quiet=True)
-    print(f"{path.name}: installed, imported, README example runs")
+        (folder / "example.py").write_text(example(".report(", "skfolio"), encoding="utf-8")
+        run(python, "-W", "error", "example.py", quiet=True)
+        if not (folder / "report.html").is_file():
+            raise SystemExit(f"{path.name}: the example of the README wrote no report")
+    print(f"{path.name}: installed, imported, README examples run")
 
 
 def main(folder: str = str(ROOT / "dist")) -> None:
