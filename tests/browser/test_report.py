@@ -423,3 +423,20 @@ def test_the_report_of_the_demo(
         assert all(count > 0 for count in drawn(it).values())
         assert final.group(1) in it.page.locator("main").inner_text()
         assert "equal weights, no friction" in it.page.locator("main").inner_text()
+
+
+def test_the_explorer_opens_where_something_could_fill(opened: Any, tmp_path: Path) -> None:
+    # What is decided at the last bar would fill at the next one, which there is not.
+    asked = {day(0): {"A": 0.5}, day(2): {"A": 0.9}}
+    run = run_weights(feed_of({"A": [10.0, 10.0, 10.0]}), asked)
+    with opened(run.report(tmp_path / "report.html")) as it:
+        assert it.texts(".explorer-date option") == ["2024-01-01", "2024-01-03"]
+        assert it.page.locator(".explorer-date").input_value() == "0"
+
+
+def test_of_a_phone_words_stay_whole(opened: Any, tmp_path: Path) -> None:
+    with opened(small_run().report(tmp_path / "report.html"), width=390) as it:
+        label = it.page.locator("label:has(.explorer-asset)")
+        # Two lines of text at most, not one a letter.
+        assert label.bounding_box()["height"] < 50
+        assert "Orange is a loss, blue a gain" in it.page.locator("#months").inner_text()
