@@ -422,7 +422,7 @@ def test_the_report_of_the_demo(
         it.show_all()
         assert all(count > 0 for count in drawn(it).values())
         assert final.group(1) in it.page.locator("main").inner_text()
-        assert "equal weights, no friction" in it.page.locator("main").inner_text()
+        assert "Equal weights, no friction" in it.page.locator("main").inner_text()
 
 
 def test_the_explorer_opens_where_something_could_fill(opened: Any, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def _equal_weights(feed: DataFeed, traded: BacktestResult) -> Benchmark:
     )
     times = traded.rebalances["timestamp"].unique().sort().to_list()
     equal = run_provider(feed, EqualWeights(), on_dates(times), free)
-    return dataclasses.replace(as_benchmark(equal, traded), name="equal weights, no friction")
+    return dataclasses.replace(as_benchmark(equal, traded), name="Equal weights, no friction")
 
 
 def _fits(result: BacktestResult) -> str:
